@@ -1,0 +1,49 @@
+# `make demo` and `make test` set everything up by themselves; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+DEMO_ARGS ?=
+DEMO_SECONDS ?=
+HEADLESS ?=
+TEST_ARGS ?=
+
+bootstrap = $(PYTHON) scripts/bootstrap.py
+in_environment = scripts/run.sh
+demo_options = $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(filter-out 0 no false,$(HEADLESS)),--headless) $(DEMO_ARGS)
+
+export TORCH_INDEX
+
+.DEFAULT_GOAL := help
+.PHONY: help python setup test-setup build demo test lint format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@echo "Variables: PYTHON=python3.12, DEMO_SECONDS=60, HEADLESS=1, DEMO_ARGS=..., TEST_ARGS=..."
+
+python:
+	@$(PYTHON) -c '' 2>/dev/null || { echo "\`$(PYTHON)\` does not run: install Python 3.10 to 3.13 with venv and headers (\`sudo apt install python3 python3-venv python3-dev\`) or name one with \`make PYTHON=...\`." >&2; exit 1; }
+
+setup: python ## create .venv, install pinned packages, build the messages
+	@$(bootstrap)
+
+build: setup ## the same; does only what changed
+
+test-setup: python
+	@$(bootstrap) --tests
+
+demo: setup ## the demonstration; leaves out/demo/report.html
+	@$(in_environment) dynofa demo $(demo_options)
+
+test: lint ## checks and the whole test suite
+	@$(in_environment) pytest $(TEST_ARGS)
+
+lint: test-setup ## ruff and mypy
+	@$(in_environment) ruff check .
+	@$(in_environment) ruff format --check .
+	@$(in_environment) mypy
+
+format: test-setup ## apply ruff's fixes and formatting
+	@$(in_environment) ruff check --fix .
+	@$(in_environment) ruff format .
+
+clean: ## remove everything that the other targets made, out/ excepted
+	rm -rf .venv build install log .setup.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis

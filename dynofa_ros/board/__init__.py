@@ -1,0 +1,1 @@
+"""The machine: clocks, power, temperature and load, real or simulated."""

@@ -1,0 +1,1 @@
+"""Image sources with known labels."""

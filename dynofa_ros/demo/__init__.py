@@ -1,0 +1,1 @@
+"""The demonstration: scenario, processes and live view."""

@@ -1,0 +1,1 @@
+"""What should run: targets, operating points, estimators, the reflex and the arbiter."""

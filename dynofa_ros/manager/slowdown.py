@@ -1,0 +1,99 @@
+"""Empirical tails of what inference costs beyond its profile: slow-down [1] and overhead [ms].
+
+Empirical quantiles, because latencies on robots cluster and have heavy tails: mean + 3 sigma misses
+its percentile by an order of magnitude on measured Jetson data (arXiv 2606.16106).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+RECENT = 3
+"""Fast part of the tail: median of this many samples, so that two slow ones in succession count and one does not."""
+
+
+class TailEstimator:
+    """Sliding-window quantiles that rise within two samples and forget slowly.
+
+    With x_(1) >= x_(2) >= ... the n samples of the window, percentile p:
+
+        quantile(p) = x_(k + 1),  k = max(1, floor((1 - p) * n))      k exceedances are allowed
+        tail(p)     = max(quantile(p), median of the last 3)          never below the prior while n (1 - p) < 1
+
+    The window starts over with the newest `settle` samples once all of those lie below the lower
+    quartile of the older ones: a load that has gone is not remembered for a whole window.
+    """
+
+    def __init__(
+        self, *, prior: float, low: float, high: float, window: int = 128, settle: int = 24
+    ) -> None:
+        """`prior` is assumed for want of samples; samples outside [low, high] are ignored and counted."""
+        self.prior = prior
+        self.ignored = 0
+        self._low, self._high = low, high
+        self._settle = min(settle, window // 2)
+        self._samples: deque[float] = deque(maxlen=window)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def update(self, value: float) -> bool:
+        """Take one sample. Returns False where it is NaN, infinite or absurd (ignored and counted)."""
+        if not self._low <= value <= self._high:
+            self.ignored += 1
+            return False
+        self._samples.append(value)
+        self._forget_gone_load()
+        return True
+
+    def reset(self) -> None:
+        """Forget all samples (another profile, another machine state); the count of ignored ones stays."""
+        self._samples.clear()
+
+    def median(self) -> float:
+        """Median of the window; NaN before the first sample."""
+        return float(np.median(self._samples)) if self._samples else math.nan
+
+    def tail(self, percentile: float) -> float:
+        """Value that a share `percentile` of the coming samples is expected to stay below."""
+        n = len(self._samples)
+        tail = max(self._fast(), self._quantile(percentile))
+        return max(tail, self.prior) if n * (1.0 - percentile) < 1.0 else tail
+
+    def _fast(self) -> float:
+        padded = [self.prior] * RECENT + list(self._samples)[-RECENT:]
+        return sorted(padded[-RECENT:])[RECENT // 2]
+
+    def _quantile(self, percentile: float) -> float:
+        n = len(self._samples)
+        allowed = max(1, math.floor((1.0 - percentile) * n + 1e-9))
+        if n <= allowed:
+            return -math.inf
+        return float(np.partition(np.asarray(self._samples), n - 1 - allowed)[n - 1 - allowed])
+
+    def _forget_gone_load(self) -> None:
+        n = len(self._samples)
+        if n < 2 * self._settle:
+            return
+        samples = np.asarray(self._samples)
+        older, newer = samples[: -self._settle], samples[-self._settle :]
+        if newer.max() < np.quantile(older, 0.25):
+            self._samples.clear()
+            self._samples.extend(newer.tolist())
+
+
+class SlowdownEstimator(TailEstimator):
+    """Slow-down: measured inference time / expected inference time at the clocks in force [1]."""
+
+    def __init__(self, *, prior: float = 1.15, window: int = 128, settle: int = 24) -> None:
+        super().__init__(prior=prior, low=0.05, high=200.0, window=window, settle=settle)
+
+
+class OverheadEstimator(TailEstimator):
+    """Overhead: latency minus inference time, i.e. transport, queue, decoding and publishing [ms]."""
+
+    def __init__(self, *, prior: float = 4.0, window: int = 128, settle: int = 24) -> None:
+        super().__init__(prior=prior, low=0.0, high=60_000.0, window=window, settle=settle)

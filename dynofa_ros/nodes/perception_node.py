@@ -1,0 +1,236 @@
+"""Perception: camera images in, classifications out, with the sub-network that fits the target."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dynofa_ros.engine.pipeline import FrameDrop
+from dynofa_ros.errors import RefusedMessage
+from dynofa_ros.manager import decision
+from dynofa_ros.msg import Application, BoardState, InferenceStats, SubnetDecision
+from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
+from dynofa_ros.nodes.diagnostics import OK, WARN, Health
+from dynofa_ros.nodes.image_input import ImageInput
+from dynofa_ros.nodes.managed import ManagedNode
+from dynofa_ros.nodes.perception_output import LATCHED, PerceptionOutput
+from dynofa_ros.nodes.perception_parameters import PARAMETERS
+from dynofa_ros.nodes.perception_setup import Perception, build_perception
+from dynofa_ros.nodes.runtime import run
+from dynofa_ros.srv import SetSubnet
+
+BOARD_TIMEOUT_S = 3.0
+
+
+class PerceptionNode(ManagedNode):
+    """One executor thread takes messages; one worker thread infers; a one-slot mailbox lies between them."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        super().__init__("perception", PARAMETERS, stopping)
+        self._perception: Perception | None = None
+        self._output: PerceptionOutput | None = None
+        self._input: ImageInput | None = None
+        self._worker: threading.Thread | None = None
+        self._working = threading.Event()
+        self._entities: list[tuple[Any, Any]] = []
+        self._stats: Any = None
+        self._sequences: dict[str, int] = {}
+        self._board_seen_s = -float("inf")
+        self._refused_total = 0
+        self._last_refusal = ""
+        self._last_stats: Any = None
+
+    @property
+    def _core(self) -> Any:
+        if self._perception is None:
+            raise RefusedMessage(f"{self.get_name()} is not configured")
+        return self._perception.core
+
+    def configure(self) -> None:
+        """Load, compile and profile the family; open everything but the camera."""
+        name = self.parameters["application"] or self.get_name()
+        log = self.get_logger().info
+        self._perception = build_perception(self.parameters, name, lambda text: log(text), self.stopping)
+        self._output = PerceptionOutput(self, self._perception.family.labels)
+        self._stats = self.create_publisher(InferenceStats, "inference_stats", 10)
+        application = self.create_publisher(Application, "application", LATCHED)
+        decisions = self.create_subscription(SubnetDecision, "subnet_decision", self.guard(self._on_decision), 10)
+        board = self.create_subscription(BoardState, "board_state", self.guard(self._on_board), 10)
+        pin = self.create_service(SetSubnet, "~/set_subnet", self._on_set_subnet)
+        self._entities = [
+            (self.destroy_publisher, self._stats),
+            (self.destroy_publisher, application),
+            (self.destroy_subscription, decisions),
+            (self.destroy_subscription, board),
+            (self.destroy_service, pin),
+        ]
+        info = fill(Application(), self._perception.application, node=self.get_fully_qualified_name())
+        info.stamp = self.get_clock().now().to_msg()
+        application.publish(info)
+
+    def activate(self) -> None:
+        """Subscribe to the camera and start the worker."""
+        core = self._core
+        core.snapshot(time.monotonic())
+        self._working.set()
+        self._worker = threading.Thread(target=self._work, args=(core,), name="inference", daemon=True)
+        self._worker.start()
+        stats = self.every(1.0 / self.parameters["stats_rate_hz"], self._publish_stats)
+        watch = self.every(0.5, self._open_or_idle)
+        self._timers_active = [stats, watch]
+        self._open_or_idle()
+
+    def deactivate(self) -> None:
+        """Unsubscribe; the frame in work is finished."""
+        for timer in self._timers_active:
+            self.destroy_timer(timer)
+        self._close_input()
+        self._working.clear()
+        if self._worker is not None:
+            self._worker.join(timeout=5.0)
+            self._worker = None
+
+    def cleanup(self) -> None:
+        """Release the networks and every publisher, subscription and service."""
+        if self._perception is not None:
+            self._perception.core.close()
+        for destroy, entity in self._entities:
+            destroy(entity)
+        if self._output is not None:
+            self._output.close()
+        self._entities, self._output, self._perception, self._last_stats = [], None, None, None
+        self._sequences.clear()
+
+    def _open_or_idle(self) -> None:
+        idle = self.parameters["idle_when_unwatched"] and self._output is not None and not self._output.watched
+        if idle and self._input is not None:
+            self.get_logger().info("nobody watches: taking no images")
+            self._close_input()
+        elif not idle and self._input is None:
+            self._input = ImageInput(
+                self,
+                self._on_image,
+                transport=self.parameters["image_transport"],
+                reliability=self.parameters["image_reliability"],
+                warn_after_s=self.parameters["no_frame_warning_s"],
+            )
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+
+    def _on_image(self, message: Any) -> None:
+        received_s = time.monotonic()
+        age = age_ms(message.header.stamp, self.get_clock().now().nanoseconds)
+        frame = image_frame(message) if hasattr(message, "encoding") else compressed_frame(message)
+        self._core.submit(frame, received_s=received_s, age_ms=age, tag=message)
+
+    def _work(self, core: Any) -> None:
+        """The worker thread: everything that takes time, outside the executor."""
+        while self._working.is_set():
+            try:
+                arrival = core.next(timeout_s=0.2)
+                if arrival is not None:
+                    self._handle(core.run(arrival, now=time.monotonic))
+            except Exception as error:  # noqa: BLE001 - the worker must outlive any single frame
+                self.guard.failed("inference", error)
+
+    def _handle(self, outcome: Any) -> None:
+        if isinstance(outcome, FrameDrop):
+            self.guard.warn(f"drop {outcome.reason}", f"image dropped ({outcome.reason}): {outcome.detail}")
+        elif self._output is not None:
+            self._output.publish(outcome, outcome.tag)
+
+    def _on_decision(self, message: SubnetDecision) -> None:
+        if message.application != self._core.application:
+            return
+        if message.sequence <= self._sequences.get(message.manager_id, -1):
+            return
+        try:
+            self._core.on_decision(build(decision.SubnetDecision, message), time.monotonic())
+        except RefusedMessage as error:
+            self._refuse(f"subnet_decision {message.sequence} of {message.manager_id}: {error}")
+            return
+        self._sequences = {message.manager_id: message.sequence}
+
+    def _refuse(self, text: str) -> None:
+        self._refused_total += 1
+        self._last_refusal = text
+        self.guard.warn("refused", f"refused: {text}")
+        self.diagnostics.publish()
+
+    def _on_board(self, message: BoardState) -> None:
+        emulation = self._core.emulation
+        if emulation is None:
+            return
+        wanted = self.parameters["clock_domain"]
+        domain = next((d for d in message.clock_domains if d.name == wanted), None)
+        if not message.emulated_clocks or domain is None or not domain.available_mhz:
+            emulation.clear()
+            return
+        self._board_seen_s = time.monotonic()
+        emulation.set_clock(domain.current_mhz, max(domain.available_mhz))
+
+    def _forget_lost_board(self) -> None:
+        emulation = self._core.emulation
+        if emulation is not None and emulation.active and time.monotonic() - self._board_seen_s > BOARD_TIMEOUT_S:
+            emulation.clear()
+            self.get_logger().warning(f"no board_state for {BOARD_TIMEOUT_S:.0f} s: clocks are not emulated any more")
+
+    def _on_set_subnet(self, request: SetSubnet.Request, response: SetSubnet.Response) -> SetSubnet.Response:
+        now_s = time.monotonic()
+        try:
+            if request.subnet:
+                self._core.pin(request.subnet, now_s + _positive(request.duration_s), now_s)
+                response.message = f"{request.subnet} runs for {request.duration_s:g} s"
+            else:
+                self._core.unpin()
+                response.message = "released"
+            response.success = True
+        except RefusedMessage as error:
+            response.success, response.message = False, str(error)
+        self.get_logger().info(f"set_subnet: {response.message}")
+        return response
+
+    def _publish_stats(self) -> None:
+        self._forget_lost_board()
+        self._last_stats = self._core.snapshot(time.monotonic())
+        self._stats.publish(fill(InferenceStats(), self._last_stats, stamp=self.get_clock().now().to_msg()))
+
+    def health(self) -> Health:
+        """Trouble with the camera first, then refusals, then the numbers."""
+        stats, source = self._last_stats, self._input
+        values: dict[str, object] = {
+            "application": self._core.application,
+            "input": source.summary() if source else "idle, nobody watches",
+            "refused_decisions": self._refused_total,
+            "last_refusal": self._last_refusal,
+        }
+        if stats is not None:
+            names = ("subnet", "latency_p95_ms", "received_total", "inferred_total", "dropped_total", "last_drop")
+            values.update({name: getattr(stats, name) for name in names})
+            values.update({f"dropped_{drop.reason}": drop.count for drop in stats.drops})
+            values["clocks"] = "emulated clocks" if stats.emulated_clocks else "real clocks"
+        if source is not None and source.trouble:
+            return Health(WARN, source.trouble, values)
+        if self._last_refusal:
+            return Health(WARN, f"last refusal: {self._last_refusal}", values)
+        return Health(OK, "running", values)
+
+
+def _positive(duration_s: float) -> float:
+    if not 0.0 < duration_s < 1e9:
+        raise RefusedMessage(f"set_subnet: duration_s = {duration_s} must be > 0 s")
+    return duration_s
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Process entry."""
+    return run(PerceptionNode, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Evaluation without a robot: metrics, bags, lock-step replay and reports."""

@@ -1,0 +1,1 @@
+"""Which networks exist: sub-network specifications, families, weights, extraction, training, search."""

@@ -1,0 +1,223 @@
+"""Training of the supernet: the largest alone, then sandwiches with distillation in place.
+
+Sandwich rule and in-place distillation after Yu and Huang, "Universally Slimmable Networks" (ICCV
+2019): each step trains the largest sub-network on the labels, and the smallest and a random one on
+the largest's soft labels too. Resolution grows from phase to phase. All randomness of a step is keyed
+by (seed, step), so a run that is stopped and resumed does what an uninterrupted run would have done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from .ofa_torch import build_supernet, frozen_running_statistics, set_active
+from .space import OfaMbv3Space
+from .subnet_spec import N_BLOCKS, N_STAGES, SubnetSpec, uniform_spec
+from .train_data import ImageArray, ImagePool, LabelArray, draw_batch, resize_area
+
+INPUT_MEAN, INPUT_STD = 127.5, 63.75
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`steps` steps with the largest sub-network at `resolution`; alone, or with smaller ones."""
+
+    steps: int
+    resolution: int
+    sandwich: bool
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run does; equal settings and machine give equal weights."""
+
+    phases: tuple[Phase, ...] = (
+        Phase(500, 64, sandwich=False),
+        Phase(600, 96, sandwich=True),
+        Phase(550, 128, sandwich=True),
+        Phase(300, 160, sandwich=True),
+    )
+    width_mult: float = 0.5
+    resolutions: tuple[int, ...] = (64, 96, 128, 160)
+    batch: int = 64
+    pool_size: int = 40_000
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    weight_decay: float = 0.02
+    distillation: float = 0.5
+    seed: int = 1
+
+    @property
+    def space(self) -> OfaMbv3Space:
+        """The supernet's space."""
+        return OfaMbv3Space(self.width_mult, 10, self.resolutions)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase_at(self, step: int) -> tuple[Phase, bool]:
+        """Phase of `step`, and whether `step` is the phase's first."""
+        start = 0
+        for phase in self.phases:
+            if step < start + phase.steps:
+                return phase, step == start
+            start += phase.steps
+        return self.phases[-1], False
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine to zero."""
+    warm = min(1.0, (step + 1) / config.warmup_steps)
+    return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+def random_spec(space: OfaMbv3Space, rng: np.random.Generator, max_resolution: int) -> SubnetSpec:
+    """A sub-network with independent uniform choices, at most `max_resolution`."""
+    resolutions = [value for value in space.resolutions if value <= max_resolution]
+    return SubnetSpec(
+        "random",
+        int(rng.choice(resolutions)),
+        tuple(int(value) for value in rng.choice(space.depths, N_STAGES)),
+        tuple(int(value) for value in rng.choice(space.kernel_sizes, N_BLOCKS)),
+        tuple(int(value) for value in rng.choice(space.expand_ratios, N_BLOCKS)),
+    )
+
+
+def to_input(images: ImageArray, resolution: int, device: torch.device) -> torch.Tensor:
+    """Square uint8 images (n, s, s, 3) -> normalised tensor (n, 3, resolution, resolution)."""
+    small = np.stack([resize_area(image, resolution) for image in images])
+    tensor = torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float()
+    return ((tensor - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
+
+
+class Trainer:
+    """The supernet, its optimiser and the step counter; `advance` does one step."""
+
+    def __init__(self, config: TrainConfig, pool: ImagePool, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.pool, self.device = config, pool, device
+        self.step = 0
+        self.net = build_supernet(config.space).to(device, memory_format=torch.channels_last)
+        self.optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        decayed = [p for p in self.net.parameters() if p.dim() > 1]
+        others = [p for p in self.net.parameters() if p.dim() <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate)
+
+    def advance(self) -> float:
+        """One optimisation step; returns the loss of the largest sub-network."""
+        config, rng = self.config, np.random.default_rng([self.config.seed, self.step])
+        phase, first = config.phase_at(self.step)
+        if first and phase.sandwich and self.step > 0:
+            self._sort_channels()
+        self.net.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.step)
+        images, labels = draw_batch(self.pool, rng, config.batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, teacher = self._backward(self._uniform(phase.resolution, largest=True), images, labels, None)
+        if phase.sandwich:
+            soft = teacher.softmax(dim=1)
+            small = self._uniform(random_spec(config.space, rng, phase.resolution).resolution, largest=False)
+            self._backward(small, images, labels, soft)
+            self._backward(random_spec(config.space, rng, phase.resolution), images, labels, soft)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        return loss
+
+    def _uniform(self, resolution: int, largest: bool) -> SubnetSpec:
+        space, pick = self.config.space, -1 if largest else 0
+        choices = (space.depths[pick], space.kernel_sizes[pick], space.expand_ratios[pick])
+        return uniform_spec("largest" if largest else "smallest", resolution, *choices)
+
+    def _backward(
+        self, spec: SubnetSpec, images: ImageArray, labels: LabelArray, soft: torch.Tensor | None
+    ) -> tuple[float, torch.Tensor]:
+        set_active(self.net, spec)
+        logits = self.net(to_input(images, spec.resolution, self.device))
+        loss = functional.cross_entropy(logits, torch.from_numpy(labels).to(self.device))
+        if soft is not None:
+            share = self.config.distillation
+            loss = (1 - share) * loss + share * functional.cross_entropy(logits, soft)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss), logits.detach()
+
+    def _sort_channels(self) -> None:
+        """Put important middle channels first, as sub-networks keep the first ones."""
+        if not self.config.phase_at(self.step - 1)[0].sandwich:
+            self.net.re_organize_middle_weights()
+            self.optimizer = self._new_optimizer()
+
+    def quick_accuracy(self, pool: ImagePool, spec: SubnetSpec) -> float:
+        """Accuracy on a pool with batch statistics: cheap, for watching only."""
+        correct = 0
+        with torch.no_grad(), frozen_running_statistics(self.net):
+            set_active(self.net, spec)
+            for start in range(0, len(pool.labels), self.config.batch):
+                part = slice(start, start + self.config.batch)
+                logits = self.net(to_input(pool.images[part], spec.resolution, self.device))
+                correct += int((logits.argmax(1).cpu().numpy() == pool.labels[part]).sum())
+        return correct / len(pool.labels)
+
+    def watched_specs(self) -> list[SubnetSpec]:
+        """Largest sub-network at its present resolution, and the smallest."""
+        resolution = self.config.phase_at(self.step)[0].resolution
+        return [self._uniform(resolution, True), self._uniform(self.config.resolutions[0], False)]
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; an interrupted write leaves the previous one."""
+        state = {
+            "step": self.step,
+            "model": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "config": fixed_settings(self.config),
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint; raises ValueError when it was made with other settings."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        for name, value in fixed_settings(self.config).items():
+            if state["config"].get(name) != value:
+                raise ValueError(f"{path}: {name}: made with {state['config'].get(name)}, asked for {value}")
+        self.net.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def fixed_settings(config: TrainConfig) -> dict[str, Any]:
+    """Settings that must not change between a checkpoint and its continuation."""
+    settings = asdict(config)
+    del settings["phases"]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
+def train(
+    trainer: Trainer, directory: Path, save_every: int, on_step: Callable[[Trainer, float], None]
+) -> None:
+    """Train to the end of the last phase, with a checkpoint every `save_every` steps."""
+    path = directory / CHECKPOINT_NAME
+    while trainer.step < trainer.config.steps:
+        loss = trainer.advance()
+        on_step(trainer, loss)
+        if trainer.step % save_every == 0 or trainer.step == trainer.config.steps:
+            trainer.save(path)

@@ -1,0 +1,76 @@
+"""A whole training run in a folder: rendering, training with a progress bar, checkpoints, log."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from dynofa_ros.errors import ConfigError
+
+from .train import CHECKPOINT_NAME, TrainConfig, Trainer, train
+from .train_data import ImagePool, load_pool
+
+WATCH_EVERY = 100
+WATCH_IMAGES = 1024
+VALIDATION_SEED = 2
+
+
+def choose_device(name: str) -> torch.device:
+    """"auto" takes the GPU where torch has one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def run_training(
+    out: Path, device: str, resume: bool, seed: int, threads: int, save_every: int
+) -> Trainer:
+    """Train the supernet in folder `out`; returns the trainer at the end of its schedule."""
+    config = TrainConfig(seed=seed)
+    checkpoint = out / CHECKPOINT_NAME
+    if checkpoint.exists() and not resume:
+        raise ConfigError(checkpoint, "", "exists already; pass --resume to continue, or choose another --out")
+    torch.set_num_threads(threads)
+    side = max(config.resolutions)
+    pool = load_pool(out / "images", "train", seed, config.pool_size, side, threads)
+    watch = load_pool(out / "images", "validation", VALIDATION_SEED, WATCH_IMAGES, side, threads)
+    trainer = Trainer(config, pool, choose_device(device))
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+    with tqdm(total=config.steps, initial=trainer.step, desc="training", unit="step") as progress:
+        observer = _Observer(out / "log.jsonl", watch, progress)
+        train(trainer, out, save_every, observer)
+    return trainer
+
+
+class _Observer:
+    """Moves the progress bar, and measures and logs the accuracy now and then."""
+
+    def __init__(self, log: Path, watch: ImagePool, progress: tqdm[None]) -> None:
+        self._log, self._watch, self._progress = log, watch, progress
+        self._loss: float | None = None
+
+    def __call__(self, trainer: Trainer, loss: float) -> None:
+        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
+        self._progress.update(1)
+        self._progress.set_postfix(loss=f"{self._loss:.3f}", refresh=False)
+        if trainer.step % WATCH_EVERY == 0:
+            self._report(trainer)
+
+    def _report(self, trainer: Trainer) -> None:
+        largest, smallest = trainer.watched_specs()
+        record = {
+            "step": trainer.step,
+            "time_s": round(time.time(), 1),
+            "loss": self._loss,
+            "resolution": largest.resolution,
+            "largest": trainer.quick_accuracy(self._watch, largest),
+            "smallest": trainer.quick_accuracy(self._watch, smallest),
+        }
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        self._progress.write(f"step {trainer.step}: {record}")
