@@ -62,14 +62,14 @@ def find_ros_python() -> str | None:
         if _imports_rclpy(python):
             return python
     print(
-        f"ROS 2 {distribution} is sourced, but neither {sys.executable} nor {SYSTEM_PYTHON} can import rclpy: "
-        "using the ROS 2 wheels instead."
+        f"ROS 2 {distribution} is sourced, but neither {sys.executable} nor {SYSTEM_PYTHON} "
+        "can import rclpy: using the ROS 2 wheels instead."
     )
     return None
 
 
 def reexec(python: str) -> None:
-    """Continue under another interpreter."""
+    """Start over under another interpreter, in place of this process."""
     env = {key: value for key, value in os.environ.items() if key != WHEELS_GUARD}
     os.execve(python, [python, str(ROOT / "scripts" / "bootstrap.py"), *sys.argv[1:]], env)
 
@@ -245,8 +245,15 @@ def build(plan: Plan, env: dict[str, str], key: str) -> None:
         return
     for package in (ROOT / "build" / "dynofa_ros", ROOT / "install" / "dynofa_ros"):
         _drop_foreign(package)
-    colcon = [plan.python, "-m", "colcon", "--log-base", ROOT / "log" / "colcon", "build"]
-    places = ["--base-paths", ROOT, "--build-base", ROOT / "build", "--install-base", ROOT / "install"]
+    colcon: list[str | Path] = [plan.python, "-m", "colcon", "--log-base", ROOT / "log" / "colcon", "build"]
+    places: list[str | Path] = [
+        "--base-paths",
+        ROOT,
+        "--build-base",
+        ROOT / "build",
+        "--install-base",
+        ROOT / "install",
+    ]
     options = ["--symlink-install", "--packages-select", "dynofa_ros", "--event-handlers", "console_direct+"]
     cmake = ["--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={plan.python}", "-Wno-dev"]
     command = [*colcon, *places, *options, *cmake]

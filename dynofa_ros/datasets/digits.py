@@ -9,6 +9,7 @@ All content lies in the image's central square, so cutting that square loses not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,29 @@ LABELS = tuple(str(digit) for digit in range(10))
 
 MASK_SIDE = 64
 MASK_MARGIN = 8
-SIZE_RANGE = (0.24, 0.66)
 ROTATION_RANGE_DEG = 25.0
 PERSPECTIVE = 0.10
-CONTRAST_RANGE = (0.28, 0.75)
 NOISE_RANGE = (1.0, 16.0)
 NOISE_TILE_SIDE = 512
+
+
+@dataclass(frozen=True)
+class Style:
+    """How hard the images are.
+
+    `size` is the digit's height as a share of the image's shorter side, `contrast` how much brighter or
+    darker it is than its surroundings, `shapes` the number of lines and shapes behind it (upper bound
+    excluded), `occlusion` the share of digits that are partly covered.
+    """
+
+    size: tuple[float, float] = (0.24, 0.66)
+    contrast: tuple[float, float] = (0.28, 0.75)
+    shapes: tuple[int, int] = (2, 7)
+    occlusion: float = 0.4
+
+
+STANDARD = Style()
+EASY = Style(size=(0.6, 0.85), contrast=(0.45, 0.8), shapes=(0, 2), occlusion=0.0)
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +84,7 @@ def scan_indices(split: str) -> npt.NDArray[np.int64]:
 
 
 def scene(
-    split: str, seed: int, frame: int, width: int, height: int
+    split: str, seed: int, frame: int, width: int, height: int, style: Style = STANDARD
 ) -> tuple[ImageArray, int, int]:
     """Image number `frame` of the endless sequence (`split`, `seed`), its digit and its scan index.
 
@@ -74,18 +92,21 @@ def scene(
     """
     rng = np.random.default_rng([SPLITS.index(split), seed, frame])
     scan = int(rng.choice(scan_indices(split)))
-    return render(scan, rng, width, height), int(scans()[1][scan]), scan
+    return render(scan, rng, width, height, style), int(scans()[1][scan]), scan
 
 
-def render(index: int, rng: np.random.Generator, width: int, height: int) -> ImageArray:
+def render(
+    index: int, rng: np.random.Generator, width: int, height: int, style: Style = STANDARD
+) -> ImageArray:
     """Draw scan `index` as a sign: (height, width, 3) uint8 RGB; all randomness comes from `rng`."""
     side = min(width, height)
     image = _background(rng, width, height)
-    _draw_clutter(image, rng, side)
-    mask, box = _placed_mask(index, rng, side, width, height)
+    _draw_clutter(image, rng, side, style)
+    mask, box = _placed_mask(index, rng, style, width, height)
     left, top, right, bottom = box
-    _paint(image[top:bottom, left:right], mask, rng)
-    _occlude(image, rng, box, side)
+    _paint(image[top:bottom, left:right], mask, rng, style)
+    if rng.random() < style.occlusion:
+        _occlude(image, rng, box)
     image = _blur(image, rng, side)
     return _expose(image, rng)
 
@@ -122,9 +143,9 @@ def _random_point(rng: np.random.Generator, image: ImageArray, side: int) -> tup
     return int(x) + (width - side) // 2, int(y) + (height - side) // 2
 
 
-def _draw_clutter(image: ImageArray, rng: np.random.Generator, side: int) -> None:
+def _draw_clutter(image: ImageArray, rng: np.random.Generator, side: int, style: Style) -> None:
     """A few lines, rectangles and ellipses."""
-    for _ in range(rng.integers(2, 7)):
+    for _ in range(rng.integers(*style.shapes)):
         point = _random_point(rng, image, side)
         colour = _near_colour(image, point, rng)
         kind = rng.integers(0, 3)
@@ -141,10 +162,11 @@ def _draw_clutter(image: ImageArray, rng: np.random.Generator, side: int) -> Non
 
 
 def _placed_mask(
-    index: int, rng: np.random.Generator, side: int, width: int, height: int
+    index: int, rng: np.random.Generator, style: Style, width: int, height: int
 ) -> tuple[FloatArray, tuple[int, int, int, int]]:
     """Warped ink (0..1) and the box (left, top, right, bottom) of the image that it covers."""
-    size = side * np.exp(rng.uniform(*np.log(SIZE_RANGE))) * MASK_SIDE / (MASK_SIDE - 2 * MASK_MARGIN)
+    side = min(width, height)
+    size = side * np.exp(rng.uniform(*np.log(style.size))) * MASK_SIDE / (MASK_SIDE - 2 * MASK_MARGIN)
     angle = np.deg2rad(rng.uniform(-ROTATION_RANGE_DEG, ROTATION_RANGE_DEG))
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.5
     corners = corners * (1.0, 1.0 / rng.uniform(0.8, 1.1)) * (rng.uniform(0.85, 1.0), 1.0)
@@ -164,11 +186,11 @@ def _placed_mask(
     return ink.astype(np.float32), (int(left), int(top), int(right), int(bottom))
 
 
-def _paint(region: ImageArray, ink: FloatArray, rng: np.random.Generator) -> None:
-    """Colour the inked pixels at least CONTRAST_RANGE[0] brighter or darker than their surroundings."""
+def _paint(region: ImageArray, ink: FloatArray, rng: np.random.Generator, style: Style) -> None:
+    """Colour the inked pixels at least style.contrast[0] brighter or darker than their surroundings."""
     surroundings = region.reshape(-1, 3).mean(axis=0)
     level = float(surroundings.mean())
-    contrast = rng.uniform(*CONTRAST_RANGE)
+    contrast = rng.uniform(*style.contrast)
     brighter = level * (1 + contrast) < 250 and (level < 80 or rng.random() < 0.5)
     target = level * (1 + contrast) + 12 if brighter else level * (1 - contrast) - 8
     colour = target + rng.uniform(-1, 1, 3) * 0.12 * level + 0.3 * (surroundings - level)
@@ -178,11 +200,9 @@ def _paint(region: ImageArray, ink: FloatArray, rng: np.random.Generator) -> Non
 
 
 def _occlude(
-    image: ImageArray, rng: np.random.Generator, box: tuple[int, int, int, int], side: int
+    image: ImageArray, rng: np.random.Generator, box: tuple[int, int, int, int]
 ) -> None:
-    """Sometimes cover a part of the sign by a bar or a patch."""
-    if rng.random() > 0.4:
-        return
+    """Cover a part of the sign by a bar or a patch."""
     left, top, right, bottom = box
     extent = max(right - left, bottom - top)
     x, y = int(rng.integers(left, right)), int(rng.integers(top, bottom))

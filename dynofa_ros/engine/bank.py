@@ -1,4 +1,4 @@
-"""The bank of resident sub-networks: all compiled and warmed before the first frame, so that a switch is a lookup."""
+"""The bank of resident sub-networks: compiled and warmed before the first frame; a switch is a lookup."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class SubnetBank:
         bank = cls(family, backend, threads, {})
         for member in family.members:
             bank._add(member.spec.name, cache_dir, log)
+        family.release_tensors()
         if not bank._networks:
             raise DynofaError(
                 f"family {family.name}: no sub-network runs with {backend.name} {backend.precision}: "

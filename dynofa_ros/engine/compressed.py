@@ -12,10 +12,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dynofa_ros.engine.image import MAX_PIXELS, MAX_SIDE_PX
+from dynofa_ros.engine.image import MAX_SIDE_PX
 from dynofa_ros.errors import InvalidImage
 
 MAX_COMPRESSED_BYTES = 1 << 26
+MAX_PIXELS = 1 << 25
+_DEFLATE_LIMIT = 1032
+"""No deflate stream grows by more than this factor (zlib's technical notes)."""
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -25,7 +28,7 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 @dataclass(frozen=True, eq=False)
 class CompressedFrame:
-    """The fields of sensor_msgs/CompressedImage. `format` is informative: the bytes themselves say what they are."""
+    """The fields of sensor_msgs/CompressedImage. `format` is informative: the bytes say what they are."""
 
     format: str
     data: npt.NDArray[np.uint8]
@@ -43,7 +46,7 @@ def decode_compressed(
     data = np.ascontiguousarray(frame.data, dtype=np.uint8)
     if data.size > MAX_COMPRESSED_BYTES:
         raise InvalidImage("compressed_too_large", f"{data.size} bytes, at most {MAX_COMPRESSED_BYTES}")
-    width, height = declared_size(memoryview(data), frame.format)
+    width, height = declared_size(data.data, frame.format)
     if width > max_side_px or height > max_side_px or width * height > max_pixels:
         raise InvalidImage(
             "compressed_too_large",
@@ -75,7 +78,7 @@ def declared_size(data: memoryview, declared_format: str = "") -> tuple[int, int
         return _jpeg_size(data)
     raise InvalidImage(
         "invalid_encoding",
-        f"neither JPEG nor PNG: begins {bytes(data[:4]).hex()}, format {ascii(declared_format[:40])}",
+        f"neither JPEG nor PNG: begins {bytes(data[:4]).hex()}, format {declared_format[:40]!a}",
     )
 
 
@@ -84,6 +87,8 @@ def _png_size(data: memoryview) -> tuple[int, int]:
     if len(data) < 45 or bytes(data[12:16]) != b"IHDR" or b"IEND" not in bytes(data[-64:]):
         raise InvalidImage("corrupt_compressed", f"PNG of {len(data)} bytes without its first or last chunk")
     width, height = struct.unpack(">II", data[16:24])
+    if width * height > 8 * _DEFLATE_LIMIT * len(data) and width * height <= MAX_PIXELS:
+        raise InvalidImage("corrupt_compressed", f"{len(data)} bytes cannot hold {width}x{height} px")
     return _positive(width, height)
 
 

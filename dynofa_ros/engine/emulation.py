@@ -2,11 +2,12 @@
 
     inference_ms = measured_ms * (s * f_max / f + 1 - s)
 
-s is the share of the time that scales with the clock: arithmetic and caches run at the core's clock, main memory
-does not. Default 0.85: small convolutional networks mostly compute out of cache, but stream their weights and wait
-for memory. For comparison, published sweeps of MobileNetV2 on an Orin Nano's GPU (T = 3.158 / f[GHz] + 1.042 ms at
-EMC 3199 MHz) give s = 0.75 at 1.02 GHz; a CPU hides more memory time behind its larger caches. It is an assumption,
-a parameter of every place that uses it, and every time stretched this way is labelled "emulated clocks".
+s is the share of the time that scales with the clock: arithmetic and caches run at the core's clock, main
+memory does not. Default 0.85: small convolutional networks mostly compute out of cache, but stream their
+weights and wait for memory. For comparison, a published sweep of MobileNetV2 on an Orin Nano's GPU
+(T = 3.158 / f[GHz] + 1.042 ms at EMC 3199 MHz) gives s = 0.75 at 1.02 GHz; a CPU hides more memory time behind
+its larger caches. It is an assumption, a parameter wherever it is used, and every time stretched this way is labelled
+"emulated clocks".
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable
 
 DEFAULT_CLOCKED_FRACTION = 0.85
+SPIN_S = 1e-4
+"""A sleeping thread wakes late by tens of microseconds; the last part of a wait is spent awake."""
 
 
 def stretch(clocked_fraction: float, f_mhz: float, f_max_mhz: float) -> float:
@@ -30,9 +33,9 @@ class ClockEmulation:
     def __init__(
         self,
         clocked_fraction: float = DEFAULT_CLOCKED_FRACTION,
-        sleep: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], None] | None = None,
     ) -> None:
-        """`sleep(seconds)` passes the extra time; the default is late by a scheduler wake-up, tens of microseconds.
+        """`wait(seconds)` passes the extra time; `precise_wait` by default.
 
         Raises:
             ValueError: clocked_fraction outside 0..1.
@@ -40,7 +43,7 @@ class ClockEmulation:
         if not 0.0 <= clocked_fraction <= 1.0:
             raise ValueError(f"clocked_fraction {clocked_fraction}: must be 0..1")
         self.clocked_fraction = clocked_fraction
-        self._sleep = sleep
+        self._wait = wait or precise_wait
         self._lock = threading.Lock()
         self._stretch = 1.0
         self._known = False
@@ -78,5 +81,14 @@ class ClockEmulation:
         """Pass the time that inference would still have taken at the emulated clock; the stretch applied."""
         factor = self.stretch
         if factor > 1.0:
-            self._sleep(measured_s * (factor - 1.0))
+            self._wait(measured_s * (factor - 1.0))
         return factor
+
+
+def precise_wait(seconds: float) -> None:
+    """Wait with the GIL released but for the last SPIN_S."""
+    end_s = time.perf_counter() + seconds
+    if seconds > SPIN_S:
+        time.sleep(seconds - SPIN_S)
+    while time.perf_counter() < end_s:
+        pass

@@ -40,7 +40,8 @@ class Fingerprint:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        return f"{self.cpu}, {self.cores} cores, {self.library} {self.precision} x{self.threads} #{self.digest}"
+        placement = f"{self.library} {self.precision} x{self.threads}"
+        return f"{self.cpu}, {self.cores} cores, {placement} #{self.digest}"
 
 
 def machine_fingerprint(bank: SubnetBank, cpuinfo: Path = Path("/proc/cpuinfo")) -> Fingerprint:
@@ -55,7 +56,7 @@ def machine_fingerprint(bank: SubnetBank, cpuinfo: Path = Path("/proc/cpuinfo"))
         precision=bank.backend.precision,
         threads=bank.threads,
         family=bank.family.name,
-        weights_sha256=bank.family.weights_sha256 if bank.family.has_weights else "random",
+        weights_sha256=bank.family.weights_sha256 or "random",
         members_sha256=hashlib.sha256("\n".join(members).encode()).hexdigest(),
     )
 

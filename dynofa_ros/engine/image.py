@@ -29,7 +29,7 @@ class Layout(NamedTuple):
     itemsize: int
     to_rgb: int | None
     subsampled: str = ""
-    """"" one sample per pixel; "422": pairs of pixels share colour; "420": blocks of 2x2 do, in a plane below."""
+    """"422": pairs of pixels share colour; "420": blocks of 2x2 do, in a plane below; else empty."""
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -140,10 +140,7 @@ def convert(image: Pixels, layout: Layout) -> npt.NDArray[np.uint8]:
     """Any layout's pixels as RGB, uint8 (h, w, 3). Colour of 4:2:2 and 4:2:0 follows BT.601, as in OpenCV."""
     if image.dtype == np.uint16:
         image = cv2.convertScaleAbs(image, alpha=255.0 / 65535.0)
-    if layout.to_rgb is None:
-        return image
-    rgb: npt.NDArray[np.uint8] = cv2.cvtColor(image, layout.to_rgb)
-    return rgb
+    return np.asarray(image if layout.to_rgb is None else cv2.cvtColor(image, layout.to_rgb), np.uint8)
 
 
 def to_rgb(frame: ImageFrame) -> npt.NDArray[np.uint8]:

@@ -17,7 +17,7 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, item: T) -> T | None:
-        """Leave the newest item. The item that did not make it: the one replaced, or `item` itself if closed."""
+        """Leave the newest item. The item that got lost: the one replaced, or `item` if closed."""
         with self._changed:
             if self._closed:
                 return item

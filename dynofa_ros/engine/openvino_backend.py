@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the graph is built layer by layer from a StaticNetwork, without torch or a converter."""
+"""OpenVINO on the CPU: the graph is built from a StaticNetwork, without torch or a converter."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _SPATIAL_AXES = np.array([2, 3], np.int64)
 
 
 class OpenVinoBackend:
-    """Compiles for latency: one stream, no core pinning, so that several nodes share the cores as the kernel likes."""
+    """Compiles for latency: one stream; threads are not pinned, so that several nodes can share the cores."""
 
     name = "openvino"
     element = "cpu"
 
     def __init__(self, precision: str = "fp32") -> None:
-        """
+        """Check the processor.
+
         Raises:
             BackendUnavailable: a precision this processor does not compute natively.
         """
@@ -92,7 +93,8 @@ class OpenVinoNetwork:
             raise ValueError(f"image {image.shape}: this sub-network reads {self._input.shape}")
         np.copyto(self._input, image)
         self._request.infer()
-        return self._output[0].copy()
+        logits: Logits = self._output[0].copy()
+        return logits
 
 
 def build_model(network: StaticNetwork, input_spec: InputSpec) -> ov.Model:

@@ -17,7 +17,7 @@ Tensor = npt.NDArray[np.uint8]
 def prepare(frame: Frame, resolution: int) -> Tensor:
     """The network input of `frame`: centre square, antialiased resize to `resolution`, RGB.
 
-    Colour is converted after the resize, on the few pixels that remain, wherever each pixel has its own colour.
+    Colour is converted after the resize, on few pixels, wherever each pixel has its own colour.
 
     Raises:
         InvalidImage: the frame must not be interpreted; its reason says why.

@@ -1,6 +1,8 @@
 """The profile: measured latency of each resident sub-network on one placement of one machine.
 
-File format `dynofa/profile/1`, JSON: {schema, fingerprint: {...}, subnets: {name: {latency_ms, latency_p95_ms, n}}}.
+File format `dynofa/profile/1`, JSON:
+
+    {schema, fingerprint: {...}, subnets: {name: {latency_ms, latency_p95_ms, n}}}
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class Profile:
                 file.write(json.dumps(document, indent=2) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -67,7 +69,8 @@ class Profile:
                 message shows both fingerprints and their differences.
         """
         document = _read_json(path)
-        _require(document.get("schema") == SCHEMA, path, "schema", document.get("schema"), f"must be {SCHEMA!r}")
+        schema = document.get("schema")
+        _require(schema == SCHEMA, path, "schema", schema, f"must be {SCHEMA!r}")
         fingerprint = _fingerprint(path, document.get("fingerprint"))
         differences = fingerprint.differences(expected)
         if differences:
@@ -83,8 +86,9 @@ class Profile:
 def _read_json(path: Path) -> dict[str, Any]:
     """The file's top-level object."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(path, "", f"{path.stat().st_size} bytes: a profile has at most {MAX_FILE_BYTES}")
+        n_bytes = path.stat().st_size
+        if n_bytes > MAX_FILE_BYTES:
+            raise ConfigError(path, "", f"{n_bytes} bytes: a profile has at most {MAX_FILE_BYTES}")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
         raise ConfigError(path, "", f"cannot be read as a profile: {error}") from error
@@ -99,7 +103,8 @@ def _fingerprint(path: Path, value: object) -> Fingerprint:
     for field in fields(Fingerprint):
         kind = int if field.type == "int" else str
         found = value.get(field.name)
-        _require(isinstance(found, kind), path, f"fingerprint.{field.name}", found, f"must be {kind.__name__}")
+        where = f"fingerprint.{field.name}"
+        _require(isinstance(found, kind), path, where, found, f"must be {kind.__name__}")
     return Fingerprint(**{field.name: value[field.name] for field in fields(Fingerprint)})
 
 
@@ -113,13 +118,17 @@ def _timings(path: Path, value: object) -> dict[str, SubnetTiming]:
 def _timing(path: Path, where: str, value: object) -> SubnetTiming:
     if not isinstance(value, dict):
         raise ConfigError(path, where, f"{value!r} must be an object")
-    numbers = []
-    for key in ("latency_ms", "latency_p95_ms", "n"):
-        number = value.get(key)
-        valid = isinstance(number, (int, float)) and math.isfinite(number) and number > 0
-        _require(valid, path, f"{where}.{key}", number, "must be a number > 0")
-        numbers.append(number)
-    return SubnetTiming(float(numbers[0]), float(numbers[1]), int(numbers[2]))
+    latency_ms, p95_ms, n = (
+        _positive(path, where, key, value) for key in ("latency_ms", "latency_p95_ms", "n")
+    )
+    return SubnetTiming(latency_ms, p95_ms, int(n))
+
+
+def _positive(path: Path, where: str, key: str, value: dict[str, object]) -> float:
+    number = value.get(key)
+    if not isinstance(number, (int, float)) or not math.isfinite(number) or number <= 0:
+        raise ConfigError(path, f"{where}.{key}", f"{number!r} must be a number > 0")
+    return float(number)
 
 
 def _require(condition: bool, path: Path, field: str, value: object, rule: str) -> None:

@@ -7,14 +7,14 @@ import os
 import pwd
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.fingerprint import Fingerprint, machine_fingerprint
 from dynofa_ros.engine.profile import Profile
-from dynofa_ros.engine.profiler import Progress, profile_bank
+from dynofa_ros.engine.profiler import Progress, ignore_progress, profile_bank
 from dynofa_ros.errors import ConfigError
 
 Log = Callable[[str], None]
@@ -25,21 +25,21 @@ LOCK_POLL_S = 0.05
 
 def cache_dir() -> Path | None:
     """$XDG_CACHE_HOME/dynofa_ros, else ~/.cache/dynofa_ros; None where there is no home directory."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):
-        return Path(base) / "dynofa_ros"
-    home = os.environ.get("HOME", "")
-    if not os.path.isabs(home):
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():
+        return base / "dynofa_ros"
+    home = Path(os.environ.get("HOME", ""))
+    if not home.is_absolute():
         home = _account_home()
-    return Path(home) / ".cache" / "dynofa_ros" if os.path.isabs(home) else None
+    return home / ".cache" / "dynofa_ros" if home.is_absolute() else None
 
 
-def _account_home() -> str:
-    """The home directory of the account, for an unset or empty HOME; "" where the account is unknown."""
+def _account_home() -> Path:
+    """The home directory of the account, for an unset or empty HOME; "." where the account is unknown."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_dir
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
-        return ""
+        return Path()
 
 
 def default_path(fingerprint: Fingerprint) -> Path | None:
@@ -57,9 +57,9 @@ def load_or_measure(
     bank: SubnetBank,
     path: Path | None = None,
     log: Log = lambda _: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> Profile:
-    """The profile of `bank`: from `path` if given; else from the cache, measured and stored there at first start.
+    """The profile of `bank`: from `path` if given; else from the cache, measured and stored at first start.
 
     Processes that start together measure one after the other, so that they do not disturb each other, and the
     later ones find the result.
@@ -110,7 +110,7 @@ def _exclusive(path: Path | None, log: Log) -> Iterator[None]:
         if path is None:
             raise OSError("no cache directory")
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path.parent / ".measuring.lock", "w")
+        file = (path.parent / ".measuring.lock").open("w")
     except OSError as error:
         log(f"profiling without a lock: {error}")
         yield
@@ -122,11 +122,10 @@ def _exclusive(path: Path | None, log: Log) -> Iterator[None]:
 
 
 def _lock(file: TextIO) -> bool:
-    """Wait for the lock, for a bounded time: a process that was stopped must not stop others from starting."""
+    """Wait for the lock, for a bounded time: a stopped process must not keep others from starting."""
     for _ in range(int(LOCK_WAIT_S / LOCK_POLL_S)):
-        try:
+        with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except BlockingIOError:
-            time.sleep(LOCK_POLL_S)
+        time.sleep(LOCK_POLL_S)
     return False

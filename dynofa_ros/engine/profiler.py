@@ -19,11 +19,16 @@ Progress = Callable[[int, int], None]
 """Called with rounds done and rounds in all."""
 
 
+def ignore_progress(done: int, total: int) -> None:
+    """For callers that show nothing."""
+    del done, total
+
+
 def profile_bank(
     bank: SubnetBank,
     rounds: int = COARSE_ROUNDS,
     budget_s: float = COARSE_BUDGET_S,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = ignore_progress,
     clock_s: Callable[[], float] = time.perf_counter,
 ) -> Profile:
     """Median and 95th percentile of each resident sub-network.

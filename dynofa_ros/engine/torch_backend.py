@@ -1,4 +1,4 @@
-"""PyTorch as the reference: the same StaticNetwork with torch.nn.functional. torch is imported on first use."""
+"""PyTorch as the reference: a StaticNetwork by torch.nn.functional. torch is imported on first use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class TorchBackend:
     precision = "fp32"
 
     def __init__(self) -> None:
-        """
+        """Check that torch is there.
+
         Raises:
             BackendUnavailable: torch is not installed.
         """
@@ -42,9 +43,10 @@ class TorchBackend:
     def compile(
         self, network: StaticNetwork, input_spec: InputSpec, threads: int, cache_dir: Path | None = None
     ) -> TorchNetwork:
-        """Make `network` resident. The thread count of torch belongs to the process; there is no artefact to cache."""
+        """Make `network` resident. torch counts threads by process, and has no artefact to cache."""
         import torch
 
+        del cache_dir
         torch.set_num_threads(threads)
         return TorchNetwork(network, input_spec)
 
@@ -74,7 +76,7 @@ class TorchNetwork:
         return logits
 
     def _forward(self, x: Tensor) -> Tensor:
-        from torch.nn import functional as F
+        from torch.nn import functional
 
         network = self._network
         x = self._conv(x, network.stem)
@@ -82,7 +84,8 @@ class TorchNetwork:
             x = self._block(x, block)
         x = self._conv(x, network.final_expand).mean((2, 3), keepdim=True)
         x = self._conv(x, network.feature_mix).flatten(1)
-        return F.linear(x, self._tensor(network.classifier.weight), self._tensor(network.classifier.bias))
+        weight, bias = network.classifier.weight, network.classifier.bias
+        return functional.linear(x, self._tensor(weight), self._tensor(bias))
 
     def _block(self, x: Tensor, block: StaticBlock) -> Tensor:
         y = x if block.expand is None else self._conv(x, block.expand)
@@ -93,21 +96,23 @@ class TorchNetwork:
         return y + x if block.residual else y
 
     def _conv(self, x: Tensor, layer: StaticConv) -> Tensor:
-        from torch.nn import functional as F
+        from torch.nn import functional
 
         weight, bias = self._tensor(layer.weight), self._tensor(layer.bias)
-        y = F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=layer.groups)
+        y = functional.conv2d(x, weight, bias, layer.stride, layer.padding, groups=layer.groups)
         if layer.activation == "relu":
-            return F.relu(y)
-        return F.hardswish(y) if layer.activation == "h_swish" else y
+            return functional.relu(y)
+        return functional.hardswish(y) if layer.activation == "h_swish" else y
 
     def _squeeze_excite(self, x: Tensor, layer: StaticSE) -> Tensor:
-        from torch.nn import functional as F
+        from torch.nn import functional
 
         y = x.mean((2, 3), keepdim=True)
-        y = F.relu(F.conv2d(y, self._tensor(layer.reduce_weight), self._tensor(layer.reduce_bias)))
-        y = F.conv2d(y, self._tensor(layer.expand_weight), self._tensor(layer.expand_bias))
-        return x * F.hardsigmoid(y)
+        y = functional.relu(
+            functional.conv2d(y, self._tensor(layer.reduce_weight), self._tensor(layer.reduce_bias))
+        )
+        y = functional.conv2d(y, self._tensor(layer.expand_weight), self._tensor(layer.expand_bias))
+        return x * functional.hardsigmoid(y)
 
     def _tensor(self, array: npt.NDArray[np.float32]) -> Tensor:
         """The array as a tensor on the same memory, made once."""

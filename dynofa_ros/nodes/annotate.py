@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -14,8 +13,10 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from dynofa_ros.engine.compressed import decode_compressed
 from dynofa_ros.engine.image import to_rgb
-from dynofa_ros.engine.pipeline import FrameResult
 from dynofa_ros.nodes.conversions import compressed_frame, image_frame
+
+if TYPE_CHECKING:
+    from dynofa_ros.engine.pipeline import FrameResult
 
 _MET = (60, 220, 60)
 _MISSED = (240, 60, 60)
@@ -52,14 +53,6 @@ def pixels_of(message: Image | CompressedImage) -> npt.NDArray[np.uint8]:
         bgr = decode_compressed(compressed_frame(message))
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     return to_rgb(image_frame(message))
-
-
-def image_message(pixels: npt.NDArray[np.uint8], encoding: str, header: Any) -> Image:
-    """An Image of `pixels`, uint8 (h, w, 3), with that header; `array.frombytes` is the fast way into a message."""
-    height, width, channels = pixels.shape
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data)
-    return Image(header=header, height=height, width=width, encoding=encoding, step=width * channels, data=data)
 
 
 def markers(result: FrameResult, header: Any) -> MarkerArray:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from array import array
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 import dynofa_ros.msg as messages
 from dynofa_ros.board import state
-from dynofa_ros.engine.image import CompressedFrame, ImageFrame
+from dynofa_ros.engine.compressed import CompressedFrame
+from dynofa_ros.engine.image import ImageFrame
 from dynofa_ros.manager import decision, operating_point, qos
 
 T = TypeVar("T")
@@ -101,6 +104,14 @@ def image_frame(message: Image) -> ImageFrame:
 def compressed_frame(message: CompressedImage) -> CompressedFrame:
     """A view of the message's bytes; nothing is copied or checked here."""
     return CompressedFrame(format=message.format, data=np.frombuffer(message.data, np.uint8))
+
+
+def image_message(pixels: npt.NDArray[np.uint8], encoding: str, header: Any) -> Image:
+    """An Image of `pixels`, uint8 (h, w, 3), with that header; `array.frombytes` is the fast way into a message."""
+    height, width, channels = pixels.shape
+    data = array("B")
+    data.frombytes(np.ascontiguousarray(pixels).data)
+    return Image(header=header, height=height, width=width, encoding=encoding, step=width * channels, data=data)
 
 
 def stamp_ns(stamp: Time) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from dynofa_ros.engine.pipeline import FrameDrop
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager import decision
-from dynofa_ros.msg import Application, BoardState, InferenceStats, SubnetDecision
+from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, SubnetDecision
 from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health
 from dynofa_ros.nodes.image_input import ImageInput
@@ -35,9 +36,10 @@ class PerceptionNode(ManagedNode):
         self._worker: threading.Thread | None = None
         self._working = threading.Event()
         self._entities: list[tuple[Any, Any]] = []
+        self._timers_active: list[Any] = []
         self._stats: Any = None
         self._sequences: dict[str, int] = {}
-        self._board_seen_s = -float("inf")
+        self._board_seen_s: float | None = None
         self._refused_total = 0
         self._last_refusal = ""
         self._last_stats: Any = None
@@ -147,7 +149,7 @@ class PerceptionNode(ManagedNode):
     def _on_decision(self, message: SubnetDecision) -> None:
         if message.application != self._core.application:
             return
-        if message.sequence <= self._sequences.get(message.manager_id, -1):
+        if message.manager_id and message.sequence <= self._sequences.get(message.manager_id, -1):
             return
         try:
             self._core.on_decision(build(decision.SubnetDecision, message), time.monotonic())
@@ -163,28 +165,29 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.publish()
 
     def _on_board(self, message: BoardState) -> None:
-        emulation = self._core.emulation
-        if emulation is None:
+        if self._core.emulation is None:
             return
         wanted = self.parameters["clock_domain"]
         domain = next((d for d in message.clock_domains if d.name == wanted), None)
         if not message.emulated_clocks or domain is None or not domain.available_mhz:
-            emulation.clear()
+            self._forget_clock()
             return
+        if self._board_seen_s is None:
+            self.get_logger().info(f"emulated clocks: inference is stretched to {wanted} of board {message.board}")
         self._board_seen_s = time.monotonic()
-        emulation.set_clock(domain.current_mhz, max(domain.available_mhz))
+        self._core.set_clock(wanted, domain.current_mhz, max(domain.available_mhz))
 
-    def _forget_lost_board(self) -> None:
-        emulation = self._core.emulation
-        if emulation is not None and emulation.active and time.monotonic() - self._board_seen_s > BOARD_TIMEOUT_S:
-            emulation.clear()
-            self.get_logger().warning(f"no board_state for {BOARD_TIMEOUT_S:.0f} s: clocks are not emulated any more")
+    def _forget_clock(self) -> None:
+        if self._board_seen_s is not None:
+            self._board_seen_s = None
+            self._core.set_clock(self.parameters["clock_domain"], math.nan, math.nan)
+            self.get_logger().info("clocks are not emulated any more")
 
     def _on_set_subnet(self, request: SetSubnet.Request, response: SetSubnet.Response) -> SetSubnet.Response:
         now_s = time.monotonic()
         try:
             if request.subnet:
-                self._core.pin(request.subnet, now_s + _positive(request.duration_s), now_s)
+                self._core.pin(request.subnet, now_s + _positive(request.duration_s))
                 response.message = f"{request.subnet} runs for {request.duration_s:g} s"
             else:
                 self._core.unpin()
@@ -196,9 +199,12 @@ class PerceptionNode(ManagedNode):
         return response
 
     def _publish_stats(self) -> None:
-        self._forget_lost_board()
+        if self._board_seen_s is not None and time.monotonic() - self._board_seen_s > BOARD_TIMEOUT_S:
+            self._forget_clock()
         self._last_stats = self._core.snapshot(time.monotonic())
-        self._stats.publish(fill(InferenceStats(), self._last_stats, stamp=self.get_clock().now().to_msg()))
+        drops = [DropCount(reason=reason, count=count) for reason, count in self._last_stats.drops]
+        stamp = self.get_clock().now().to_msg()
+        self._stats.publish(fill(InferenceStats(), self._last_stats, stamp=stamp, drops=drops))
 
     def health(self) -> Health:
         """Trouble with the camera first, then refusals, then the numbers."""
@@ -212,7 +218,7 @@ class PerceptionNode(ManagedNode):
         if stats is not None:
             names = ("subnet", "latency_p95_ms", "received_total", "inferred_total", "dropped_total", "last_drop")
             values.update({name: getattr(stats, name) for name in names})
-            values.update({f"dropped_{drop.reason}": drop.count for drop in stats.drops})
+            values.update({f"dropped_{reason}": count for reason, count in stats.drops})
             values["clocks"] = "emulated clocks" if stats.emulated_clocks else "real clocks"
         if source is not None and source.trouble:
             return Health(WARN, source.trouble, values)

@@ -10,8 +10,8 @@ from visualization_msgs.msg import MarkerArray
 
 import dynofa_ros.msg as messages
 from dynofa_ros.engine.pipeline import FrameResult
-from dynofa_ros.nodes.annotate import draw, image_message, markers, pixels_of
-from dynofa_ros.nodes.conversions import fill
+from dynofa_ros.nodes.annotate import draw, markers, pixels_of
+from dynofa_ros.nodes.conversions import fill, image_message
 
 try:
     from vision_msgs.msg import Classification as VisionClassification

@@ -18,6 +18,7 @@ from dynofa_ros.engine.profile import operating_points
 from dynofa_ros.engine.profile_store import load_or_measure
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.application import ApplicationInfo
+from dynofa_ros.manager.reflex import Reflex, ReflexConfig
 from dynofa_ros.paths import family_path
 from dynofa_ros.supernet.family import Family, load_family
 
@@ -47,6 +48,9 @@ def build_perception(
         DynofaError: the back end cannot run here, or the process is asked to stop meanwhile.
     """
     family = load_family(family_path(values["family"]))
+    if values["random_weights"]:
+        family = family.with_random_weights()
+        log(f"family {family.name} runs with RANDOM weights: results mean nothing, accuracies are unknown")
     backend = OpenVinoBackend(precision=values["precision"])
     threads = values["threads"] or default_threads()
     bank = SubnetBank.load(family, backend, threads=threads, log=log)
@@ -58,22 +62,21 @@ def build_perception(
         profile,
         clock_domain=values["clock_domain"],
         clocked_fraction=values["clocked_fraction"],
-        reference_mhz=math.nan,
     )
-    emulation = ClockEmulation(values["clocked_fraction"]) if values["emulate_clocks"] else None
+    family.release_tensors()
     core = PerceptionCore(
-        application=application,
-        family_name=family.name,
-        labels=family.labels,
-        bank=bank,
-        points=points,
-        emulation=emulation,
+        application,
+        bank,
+        points,
+        reflex=Reflex(ReflexConfig(default_latency_ms=values["default_latency_ms"] or math.nan)),
+        emulation=ClockEmulation(values["clocked_fraction"]) if values["emulate_clocks"] else None,
+        top_k=values["top_k"],
     )
     info = ApplicationInfo(
         name=application,
         operating_points=tuple(points),
         family=family.name,
-        family_sha256=family.weights_sha256,
+        family_sha256=family.weights_sha256 or "",
         profile_fingerprint=str(profile.fingerprint),
         labels=tuple(family.labels),
     )

@@ -1,4 +1,4 @@
-"""Read and write rosbag2 bags (MCAP, sqlite3) without ROS. Our message types come from the package's msg folder."""
+"""Read and write rosbag2 bags (MCAP, sqlite3) without ROS. Our types come from the msg folder."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class BagWriter:
             raise ConfigError(path, "", f"cannot create a bag here: {error}") from error
 
     def add_topic(self, topic: str, type_name: str, reliable: bool = True, latched: bool = False) -> None:
-        """Announce a topic ("/name", "package/msg/Name"); a second call for the same topic changes nothing."""
+        """Announce a topic ("/name", "package/msg/Name"); a second call changes nothing."""
         if topic in self._connections:
             return
         try:
@@ -145,13 +145,10 @@ class BagReader:
 
     def _types_of_bag(self) -> Typestore:
         store = typestore(with_our_types=False)
+        known = dict(_our_types())
         for connection in self._reader.connections:
-            for name, definition in _embedded_types(connection).items():
-                if name not in store.types:
-                    store.register({name: definition})
-        missing = {name: value for name, value in _our_types().items() if name not in store.types}
-        if missing:
-            store.register(missing)
+            known.update(_embedded_types(connection))
+        store.register({name: value for name, value in known.items() if name not in store.types})
         return store
 
     @property
@@ -192,7 +189,7 @@ class BagReader:
 
 
 def _embedded_types(connection: Connection) -> dict[str, Any]:
-    """Return the definitions that the bag carries for one topic; {} where it carries none that we can read."""
+    """Return the definitions that the bag carries for one topic; {} where it carries no readable one."""
     definition = connection.msgdef
     try:
         if definition.format == MessageDefinitionFormat.MSG:

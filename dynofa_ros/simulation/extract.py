@@ -1,4 +1,4 @@
-"""From a recorded bag to a `Run`: match results to frames by image stamp, targets to frames by time of release."""
+"""From a recorded bag to a `Run`: results match frames by image stamp, targets by time of release."""
 
 from __future__ import annotations
 

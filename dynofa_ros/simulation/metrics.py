@@ -1,7 +1,7 @@
 """Figures that judge a run: latency, misses, recovery, accuracy, energy. Pure functions of recorded data.
 
-Definitions follow the scenario format: latency counts from the release of a frame (image stamp) to its result;
-dropped, lost, late and unfinished frames are misses.
+Definitions follow the scenario format: latency counts from the release of a frame (image stamp) to its
+result; dropped, lost, late and unfinished frames are misses.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dynofa_ros.simulation.records import BoardSample, Event, Frame
 GUARD_S = 1.0
 RECOVERY_FRAMES = 10
 RECOVERY_WATCH_S = 1.0
+ROLLING_MIN_RESULTS = 10
 
 
 def latency_percentiles(frames: Iterable[Frame]) -> dict[str, float | None]:
@@ -73,8 +74,8 @@ def miss_given_miss(frames: Sequence[Frame]) -> float | None:
 def recovery_ms(frames: Sequence[Frame], event_t_s: float) -> float | None:
     """Return how long one application needed to be on time again after an event.
 
-    From the event to the release of the first of 10 consecutive on-time frames; 0 if no frame released within one
-    second after the event missed; None if it never recovered within the record.
+    From the event to the release of the first of 10 consecutive on-time frames; 0 if no frame released within
+    one second after the event missed; None if it never recovered within the record.
     """
     after = [f for f in frames if f.t_s >= event_t_s]
     if all(f.on_time for f in after if f.t_s < event_t_s + RECOVERY_WATCH_S):
@@ -102,7 +103,7 @@ def on_time_accuracy(frames: Sequence[Frame]) -> float | None:
 
 
 def rolling_accuracy(frames: Sequence[Frame], window_s: float = 3.0) -> list[tuple[float, float]]:
-    """Return (t_s, share correct among results of the last `window_s` seconds) at every labelled result."""
+    """Return (t_s, share correct of the last `window_s` seconds), from the tenth result on."""
     known = [(f.t_s, bool(f.correct)) for f in frames if f.correct is not None]
     points: list[tuple[float, float]] = []
     first = hits = 0
@@ -112,7 +113,7 @@ def rolling_accuracy(frames: Sequence[Frame], window_s: float = 3.0) -> list[tup
             hits -= known[first][1]
             first += 1
         points.append((t_s, hits / (index - first + 1)))
-    return points
+    return points[ROLLING_MIN_RESULTS - 1 :]
 
 
 def energy_j(samples: Sequence[BoardSample], duration_s: float) -> float | None:

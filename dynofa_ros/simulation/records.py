@@ -1,6 +1,7 @@
 """What one run left behind, as plain data: the input of the metrics and of the report.
 
-Times `t_s` are seconds since the start of the run's scenario (negative: warm-up before it), NaN means not measured.
+Times `t_s` are seconds since the start of the run's scenario (negative: warm-up before it); NaN means not
+measured.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from dynofa_ros.simulation import metrics
 from dynofa_ros.simulation.records import Accounting, Frame, Run
 
 Figures = dict[str, Any]
+JOIN_S = 2.0  # an application whose first frame comes within this time after an event is judged by it
 
 
 def summarise(run: Run) -> Figures:
@@ -72,7 +73,7 @@ def _board_figures(run: Run) -> Figures:
 
 
 def event_table(run: Run) -> list[Figures]:
-    """Return per event its time, label and the recovery time [ms] of each application released after it."""
+    """Return per event its time, label and the recovery time [ms] of each application there."""
     return [
         {
             "t_s": event.t_s,
@@ -81,11 +82,16 @@ def event_table(run: Run) -> list[Figures]:
             "recovery_ms": {
                 app: metrics.recovery_ms(run.of(app), event.t_s)
                 for app in run.applications
-                if any(f.t_s >= event.t_s for f in run.of(app))
+                if _present(run.of(app), event.t_s)
             },
         }
         for event in run.events
     ]
+
+
+def _present(frames: tuple[Frame, ...], t_s: float) -> bool:
+    """Whether the application had begun by then, or was about to, and had not ended."""
+    return bool(frames) and frames[0].t_s <= t_s + JOIN_S and frames[-1].t_s >= t_s
 
 
 def accounting_figures(account: Accounting) -> Figures:

@@ -67,6 +67,18 @@ def build_supernet(space: OfaMbv3Space) -> Any:
     )
 
 
+def initialised(net: Any) -> Any:
+    """He initialisation, and residual branches that start at zero, so that depth does not hinder the start."""
+    from ofa.utils import init_models
+
+    init_models(net)
+    for block in net.blocks:
+        if block.shortcut is not None:
+            norm = block.conv.point_linear.bn
+            torch.nn.init.zeros_(getattr(norm, "bn", norm).weight)
+    return net
+
+
 def set_active(net: Any, spec: SubnetSpec) -> None:
     """Make `net` run as sub-network `spec` (its resolution is the input's)."""
     net.set_active_subnet(ks=list(spec.kernel_size), e=list(spec.expand_ratio), d=list(spec.depth))

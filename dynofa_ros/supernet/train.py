@@ -9,7 +9,7 @@ by (seed, step), so a run that is stopped and resumed does what an uninterrupted
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from .ofa_torch import build_supernet, frozen_running_statistics, set_active
+from .ofa_torch import build_supernet, initialised, frozen_running_statistics, set_active
 from .space import OfaMbv3Space
 from .subnet_spec import N_BLOCKS, N_STAGES, SubnetSpec, uniform_spec
 from .train_data import ImageArray, ImagePool, LabelArray, draw_batch, resize_area
@@ -29,11 +29,15 @@ CHECKPOINT_NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Phase:
-    """`steps` steps with the largest sub-network at `resolution`; alone, or with smaller ones."""
+    """`steps` steps with the largest sub-network at `resolution`; alone, or with smaller ones.
+
+    `easy` is the share of easy images: on the hard ones alone a deep network does not start to learn.
+    """
 
     steps: int
     resolution: int
     sandwich: bool
+    easy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class TrainConfig:
     """What a training run does; equal settings and machine give equal weights."""
 
     phases: tuple[Phase, ...] = (
-        Phase(500, 64, sandwich=False),
+        Phase(300, 64, sandwich=False, easy=1.0),
+        Phase(250, 64, sandwich=False, easy=0.5),
         Phase(600, 96, sandwich=True),
         Phase(550, 128, sandwich=True),
         Phase(300, 160, sandwich=True),
@@ -50,6 +55,7 @@ class TrainConfig:
     resolutions: tuple[int, ...] = (64, 96, 128, 160)
     batch: int = 64
     pool_size: int = 40_000
+    easy_pool_size: int = 8_000
     learning_rate: float = 1e-3
     warmup_steps: int = 50
     weight_decay: float = 0.02
@@ -94,21 +100,38 @@ def random_spec(space: OfaMbv3Space, rng: np.random.Generator, max_resolution: i
     )
 
 
-def to_input(images: ImageArray, resolution: int, device: torch.device) -> torch.Tensor:
-    """Square uint8 images (n, s, s, 3) -> normalised tensor (n, 3, resolution, resolution)."""
+def to_input(images: Sequence[ImageArray] | ImageArray, resolution: int, device: torch.device) -> torch.Tensor:
+    """Square uint8 RGB images -> normalised tensor (n, 3, resolution, resolution)."""
     small = np.stack([resize_area(image, resolution) for image in images])
     tensor = torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float()
     return ((tensor - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
 
 
+@dataclass(frozen=True)
+class Pools:
+    """Training images of both difficulties."""
+
+    standard: ImagePool
+    easy: ImagePool
+
+    def draw(
+        self, rng: np.random.Generator, batch: int, easy_share: float
+    ) -> tuple[list[ImageArray], LabelArray]:
+        """Images and labels, `easy_share` of them easy."""
+        n_easy = round(easy_share * batch)
+        hard_images, hard_labels = draw_batch(self.standard, rng, batch - n_easy)
+        easy_images, easy_labels = draw_batch(self.easy, rng, n_easy)
+        return hard_images + easy_images, np.concatenate([hard_labels, easy_labels])
+
+
 class Trainer:
     """The supernet, its optimiser and the step counter; `advance` does one step."""
 
-    def __init__(self, config: TrainConfig, pool: ImagePool, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, pools: Pools, device: torch.device) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.pool, self.device = config, pool, device
+        self.config, self.pools, self.device = config, pools, device
         self.step = 0
-        self.net = build_supernet(config.space).to(device, memory_format=torch.channels_last)
+        self.net = initialised(build_supernet(config.space)).to(device, memory_format=torch.channels_last)
         self.optimizer = self._new_optimizer()
 
     def _new_optimizer(self) -> torch.optim.AdamW:
@@ -129,7 +152,7 @@ class Trainer:
         self.net.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, self.step)
-        images, labels = draw_batch(self.pool, rng, config.batch)
+        images, labels = self.pools.draw(rng, config.batch, phase.easy)
         self.optimizer.zero_grad(set_to_none=True)
         loss, teacher = self._backward(self._uniform(phase.resolution, largest=True), images, labels, None)
         if phase.sandwich:
@@ -148,7 +171,7 @@ class Trainer:
         return uniform_spec("largest" if largest else "smallest", resolution, *choices)
 
     def _backward(
-        self, spec: SubnetSpec, images: ImageArray, labels: LabelArray, soft: torch.Tensor | None
+        self, spec: SubnetSpec, images: list[ImageArray], labels: LabelArray, soft: torch.Tensor | None
     ) -> tuple[float, torch.Tensor]:
         set_active(self.net, spec)
         logits = self.net(to_input(images, spec.resolution, self.device))
@@ -157,7 +180,7 @@ class Trainer:
             share = self.config.distillation
             loss = (1 - share) * loss + share * functional.cross_entropy(logits, soft)
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss), logits.detach()
+        return loss.item(), logits.detach()
 
     def _sort_channels(self) -> None:
         """Put important middle channels first, as sub-networks keep the first ones."""

@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from dynofa_ros.errors import ConfigError
 
-from .train import CHECKPOINT_NAME, TrainConfig, Trainer, train
+from .train import CHECKPOINT_NAME, Pools, TrainConfig, Trainer, train
 from .train_data import ImagePool, load_pool
 
-WATCH_EVERY = 100
+EASY_SIDE = 96
+WATCH_EVERY = 50
 WATCH_IMAGES = 1024
 VALIDATION_SEED = 2
 
@@ -36,9 +37,13 @@ def run_training(
         raise ConfigError(checkpoint, "", "exists already; pass --resume to continue, or choose another --out")
     torch.set_num_threads(threads)
     side = max(config.resolutions)
-    pool = load_pool(out / "images", "train", seed, config.pool_size, side, threads)
-    watch = load_pool(out / "images", "validation", VALIDATION_SEED, WATCH_IMAGES, side, threads)
-    trainer = Trainer(config, pool, choose_device(device))
+    images = out / "images"
+    pools = Pools(
+        load_pool(images, "train", seed, config.pool_size, side, threads),
+        load_pool(images, "train", seed, config.easy_pool_size, EASY_SIDE, threads, "easy"),
+    )
+    watch = load_pool(images, "validation", VALIDATION_SEED, WATCH_IMAGES, side, threads)
+    trainer = Trainer(config, pools, choose_device(device))
     if checkpoint.exists():
         trainer.load(checkpoint)
     with tqdm(total=config.steps, initial=trainer.step, desc="training", unit="step") as progress:

@@ -1,0 +1,165 @@
+"""Board files (`config/boards/*.yaml`, schema `dynofa/board/1`): tables and models of one kind of board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from dynofa_ros.board.fields import Fields
+from dynofa_ros.errors import ConfigError
+from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
+from dynofa_ros.manager.thermal_model import ThermalModel
+from dynofa_ros.paths import share_dir
+
+SCHEMA = "dynofa/board/1"
+
+
+@dataclass(frozen=True)
+class DomainSpec:
+    """One clock domain: its table [MHz, rising] and the delay until a new limit takes effect [ms]."""
+
+    name: str
+    available_mhz: tuple[float, ...]
+    writable: bool
+    actuation_ms: float
+
+
+@dataclass(frozen=True)
+class ZoneSpec:
+    """One temperature sensor of the board; all follow the junction temperature of the thermal model."""
+
+    name: str
+    trip_degc: float
+
+
+@dataclass(frozen=True)
+class BoardSpec:
+    """A validated board file."""
+
+    name: str
+    extrapolated: bool
+    sources: tuple[str, ...]
+    domains: tuple[DomainSpec, ...]
+    power: BoardPowerModel
+    thermal: ThermalModel
+    zones: tuple[ZoneSpec, ...]
+
+    def models(self) -> BoardModels:
+        """Power and thermal model for the manager."""
+        return BoardModels(power=self.power, thermal=self.thermal)
+
+
+def boards_dir() -> Path:
+    """Folder of the shipped board files."""
+    return share_dir() / "config" / "boards"
+
+
+def find_spec(name: str) -> BoardSpec | None:
+    """The shipped board file called `name`, or None where there is none (never a path)."""
+    path = boards_dir() / f"{name}.yaml"
+    return load_spec(path) if name and "/" not in name and path.is_file() else None
+
+
+def load_spec(path: Path) -> BoardSpec:
+    """Read and validate a board file.
+
+    Raises:
+        ConfigError: cannot be read, is not YAML, or a field is missing or wrong (named with its value).
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(path, "", f"cannot be read: {error}") from error
+    fields = Fields.of(path, content)
+    schema = fields.text("schema")
+    if schema != SCHEMA:
+        raise fields.error("schema", schema, f"must be {SCHEMA!r}")
+    domains = tuple(_domain(item) for item in fields.items("clock_domains"))
+    _unique(fields, "clock_domains", [domain.name for domain in domains])
+    tables = {domain.name: domain.available_mhz for domain in domains}
+    return BoardSpec(
+        name=fields.text("name"),
+        extrapolated=fields.flag("extrapolated"),
+        sources=tuple(fields.texts("sources")),
+        domains=domains,
+        power=_power(fields, tables),
+        thermal=_thermal(fields.section("thermal")),
+        zones=tuple(_zone(item) for item in fields.items("zones")),
+    )
+
+
+def _domain(fields: Fields) -> DomainSpec:
+    table = fields.numbers("available_mhz", low=1.0)
+    if not table or list(table) != sorted(set(table)):
+        raise fields.error("available_mhz", table, "must be a rising, non-empty list")
+    return DomainSpec(
+        name=fields.text("name"),
+        available_mhz=table,
+        writable=fields.flag("writable"),
+        actuation_ms=fields.number("actuation_ms", low=0.0),
+    )
+
+
+def _power(fields: Fields, tables: dict[str, tuple[float, ...]]) -> BoardPowerModel:
+    elements = tuple(_element(item, tables) for item in fields.items("elements"))
+    _unique(fields, "elements", [element.element for element in elements])
+    power = fields.section("power")
+    return BoardPowerModel(
+        base_w=power.number("base_w", low=0.0),
+        elements=elements,
+        domains=tuple(_domain_power(item, tables) for item in power.items("domains")),
+    )
+
+
+def _element(fields: Fields, tables: dict[str, tuple[float, ...]]) -> ElementPower:
+    table = _table(fields, "clock_domain", tables)
+    return ElementPower(
+        element=fields.text("name"),
+        domain=fields.text("clock_domain"),
+        cores=int(fields.number("cores", low=0.0)),
+        min_mhz=table[0],
+        max_mhz=table[-1],
+        idle_w=fields.number("idle_w", low=0.0),
+        active_w=fields.number("active_w", low=0.0),
+        voltage_low=fields.number("voltage_low", low=0.1, high=1.0),
+    )
+
+
+def _domain_power(fields: Fields, tables: dict[str, tuple[float, ...]]) -> DomainPower:
+    table = _table(fields, "domain", tables)
+    power_w = fields.numbers("power_w", low=0.0)
+    if len(power_w) != len(table):
+        raise fields.error("power_w", power_w, f"must have one value for each of the {len(table)} clocks")
+    return DomainPower(fields.text("domain"), table, power_w)
+
+
+def _table(fields: Fields, key: str, tables: dict[str, tuple[float, ...]]) -> tuple[float, ...]:
+    name = fields.text(key)
+    if name not in tables:
+        raise fields.error(key, name, f"is not one of the clock domains {', '.join(tables)}")
+    return tables[name]
+
+
+def _thermal(fields: Fields) -> ThermalModel:
+    return ThermalModel(
+        t0_degc=fields.number("t0_degc", low=-50.0, high=150.0),
+        r_degc_per_w=fields.number("r_degc_per_w", low=0.01),
+        tau_fast_s=fields.number("tau_fast_s", low=0.01),
+        tau_slow_s=fields.number("tau_slow_s", low=0.01),
+        fast_share=fields.number("fast_share", low=0.0, high=0.99),
+        ambient_degc=fields.number("ambient_degc", low=-50.0, high=100.0),
+    )
+
+
+def _zone(fields: Fields) -> ZoneSpec:
+    return ZoneSpec(fields.text("name"), fields.number("trip_degc", low=0.0, high=200.0))
+
+
+def _unique(fields: Fields, key: str, names: Sequence[str]) -> None:
+    if not names or len(set(names)) != len(names):
+        raise fields.error(key, list(names), "must be named, each once")
+

@@ -1,0 +1,289 @@
+"""The perception core: frames in, results out, every frame accounted for, one place to switch.
+
+    executor thread            worker thread
+    submit(frame) -> mailbox -> next() -> run(): choose, prepare, infer, score -> FrameResult | FrameDrop
+
+No ROS in here. Times are seconds of one steady clock, given by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dynofa_ros.engine.bank import SubnetBank
+from dynofa_ros.engine.counters import FrameCounters, Totals
+from dynofa_ros.engine.emulation import ClockEmulation
+from dynofa_ros.engine.mailbox import Mailbox
+from dynofa_ros.engine.preprocess import Frame, prepare
+from dynofa_ros.engine.results import (
+    Arrival,
+    ClassScore,
+    FrameDrop,
+    FrameResult,
+    NonFiniteLogits,
+    comparable_age_ms,
+    top_scores,
+)
+from dynofa_ros.engine.stats_window import PeriodMeter, StatsWindow, compose_stats
+from dynofa_ros.errors import InvalidImage, RefusedMessage
+from dynofa_ros.manager.application import InferenceStats
+from dynofa_ros.manager.decision import SubnetDecision
+from dynofa_ros.manager.operating_point import OperatingPoint
+from dynofa_ros.manager.reflex import Reflex
+
+TOP_K = 5
+NowFunction = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one frame runs with, fixed before it starts."""
+
+    subnet: str
+    element: str
+    target_latency_ms: float
+    start_s: float
+
+
+class PerceptionCore:
+    """One application: its resident sub-networks, its reflex and its account of frames.
+
+    `run` belongs to one worker thread; everything else may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        application: str,
+        bank: SubnetBank,
+        points: Sequence[OperatingPoint],
+        reflex: Reflex | None = None,
+        emulation: ClockEmulation | None = None,
+        top_k: int = TOP_K,
+        start_s: float | None = None,
+    ) -> None:
+        """`points` are those of `bank` (see `operating_points`); `emulation` only beside a simulated board.
+
+        Raises:
+            RefusedMessage: points that contradict themselves or name a sub-network that is not resident.
+        """
+        strangers = [point.subnet for point in points if point.subnet not in bank]
+        if strangers:
+            raise RefusedMessage(f"operating points name {', '.join(strangers)}: not resident")
+        self.application = application
+        self.bank = bank
+        self.emulation = emulation
+        self._reflex = reflex or Reflex()
+        self._reflex.set_points(points)
+        self._top_k = top_k
+        self._domains = {point.subnet: point.clock_domain for point in points}
+        self._lock = threading.Lock()
+        self._clocks: dict[str, tuple[float, float]] = {}
+        self._period = PeriodMeter()
+        self._window = StatsWindow(start_s)
+        self._counters = FrameCounters()
+        self._mailbox: Mailbox[Arrival] = Mailbox()
+
+    # Frames
+
+    def submit(self, frame: Frame, received_s: float, age_ms: float, tag: object = None) -> FrameDrop | None:
+        """Leave a frame for the worker; never waits. The drop of the older frame that it replaced, if any.
+
+        `age_ms` is image stamp to receipt on the stamp's own clock [ms]; NaN where not known.
+        """
+        arrival = self._accept(frame, received_s, age_ms, tag)
+        lost = self._mailbox.put(arrival)
+        if lost is None:
+            return None
+        if lost is arrival:
+            return self._drop(arrival, "shutdown", f"frame {arrival.number} came after close")
+        return self._drop(lost, "replaced_by_newer", f"frame {lost.number} by frame {arrival.number}")
+
+    def next(self, timeout_s: float | None = None) -> Arrival | None:
+        """The newest frame that waits, at most `timeout_s` seconds from now; each must go to `run` once."""
+        return self._mailbox.take(timeout_s)
+
+    def process(
+        self, frame: Frame, stamp_s: float, received_s: float, now: NowFunction, tag: object = None
+    ) -> FrameResult | FrameDrop:
+        """Accept and run one frame at once, in lock step. `stamp_s`, `received_s`, `now` share one clock."""
+        return self.run(self._accept(frame, received_s, (received_s - stamp_s) * 1e3, tag), now)
+
+    def run(self, arrival: Arrival, now: NowFunction) -> FrameResult | FrameDrop:
+        """Take one frame through the network. It never raises for what a frame holds."""
+        plan = self._plan(now())
+        try:
+            return self._infer(arrival, plan, now)
+        except InvalidImage as error:
+            return self._drop(arrival, error.reason, str(error))
+        except NonFiniteLogits as error:
+            return self._drop(arrival, "non_finite_logits", f"{plan.subnet}: {error}")
+        except Exception as error:  # whatever a library raises must not end the node, nor lose the frame
+            return self._drop(arrival, "inference_failed", f"{plan.subnet}: {type(error).__name__}: {error}")
+
+    def refuse(self, reason: str, detail: str, received_s: float, tag: object = None) -> FrameDrop:
+        """Count a frame that was received but not even kept, e.g. while nobody listens."""
+        with self._lock:
+            self._period.tick(received_s)
+        number = self._counters.receive()
+        self._counters.drop(reason, detail)
+        return FrameDrop(number, reason, detail, tag)
+
+    def close(self) -> None:
+        """Wake the worker and drop what still waits. Frames that come later are dropped too."""
+        waiting = self._mailbox.close()
+        if waiting is not None:
+            self._drop(waiting, "shutdown", f"frame {waiting.number} was waiting")
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._mailbox.closed
+
+    # What steers it
+
+    def on_decision(self, decision: SubnetDecision, now_s: float) -> None:
+        """Follow a decision from the next frame on.
+
+        Raises:
+            RefusedMessage: it is for another application, names what is not resident, or has no valid lease;
+                nothing changes.
+        """
+        if decision.application != self.application:
+            raise RefusedMessage(
+                f"subnet_decision refused: application = {decision.application!r} is not {self.application!r}"
+            )
+        if decision.threads not in (0, self.bank.threads):
+            raise RefusedMessage(
+                f"subnet_decision refused: threads = {decision.threads}, resident with {self.bank.threads}"
+            )
+        with self._lock:
+            self._reflex.on_decision(decision, now_s)
+
+    def pin(self, subnet: str, until_s: float) -> None:
+        """Hold one sub-network until `until_s` [s]. RefusedMessage where it is not resident."""
+        with self._lock:
+            self._reflex.pin(subnet, until_s)
+
+    def unpin(self) -> None:
+        """Choose freely again."""
+        with self._lock:
+            self._reflex.unpin()
+
+    def set_clock(self, domain: str, f_mhz: float, f_max_mhz: float) -> None:
+        """Clock of `domain` and the clock of the profile [MHz], in force from the next frame on."""
+        with self._lock:
+            self._clocks[domain] = (f_mhz, f_max_mhz)
+
+    # What it reports
+
+    @property
+    def current(self) -> str:
+        """Sub-network of the newest frame; "" before the first."""
+        with self._lock:
+            return self._reflex.current
+
+    def totals(self) -> Totals:
+        """All counts at one instant."""
+        return self._counters.totals()
+
+    def snapshot(self, now_s: float) -> InferenceStats:
+        """Everything of `msg/InferenceStats`; starts the next window."""
+        window = self._window.summarise(now_s)
+        totals = self._counters.totals()
+        with self._lock:
+            return compose_stats(
+                self.application, window, totals, self._reflex, self._period.period_ms, self._emulated
+            )
+
+    # Steps of one frame
+
+    def _accept(self, frame: Frame, received_s: float, age_ms: float, tag: object) -> Arrival:
+        with self._lock:
+            self._period.tick(received_s)
+        return Arrival(self._counters.receive(), frame, received_s, comparable_age_ms(age_ms), tag)
+
+    def _plan(self, start_s: float) -> _Plan:
+        """Between two frames, the only place where the sub-network and the clocks change."""
+        with self._lock:
+            reflex = self._reflex
+            for domain, (f_mhz, f_max_mhz) in self._clocks.items():
+                reflex.set_clock(domain, f_mhz, f_max_mhz)
+            reflex.set_period(self._period.period_ms)
+            subnet = reflex.choose(start_s)
+            self._set_emulated_clock(subnet)
+            return _Plan(subnet, reflex.element, reflex.target_latency_ms(start_s), start_s)
+
+    def _set_emulated_clock(self, subnet: str) -> None:
+        """Stretch time to the clock of the domain that clocks `subnet`; not where it is unknown."""
+        if self.emulation is None:
+            return
+        f_mhz, f_max_mhz = self._clocks.get(self._domains[subnet], (math.nan, math.nan))
+        if f_mhz > 0.0 and f_max_mhz > 0.0:
+            self.emulation.set_clock(f_mhz, f_max_mhz)
+        else:
+            self.emulation.clear()
+
+    @property
+    def _emulated(self) -> bool:
+        return self.emulation is not None and self.emulation.active
+
+    def _infer(self, arrival: Arrival, plan: _Plan, now: NowFunction) -> FrameResult:
+        """Prepare, infer, score, and note the time between."""
+        image = prepare(arrival.frame, self.bank.resolution(plan.subnet))
+        prepared_s = now()
+        logits = self.bank.infer(plan.subnet, image)
+        measured_s = now() - prepared_s
+        stretch = self.emulation.wait_out(measured_s) if self.emulation else 1.0
+        inferred_s = now()
+        scores = top_scores(logits, self.bank.family.labels, self._top_k)
+        times_s = (plan.start_s, prepared_s, inferred_s, now())
+        return self._finish(arrival, plan, scores, times_s, stretch)
+
+    def _finish(
+        self,
+        arrival: Arrival,
+        plan: _Plan,
+        scores: tuple[ClassScore, ...],
+        times_s: tuple[float, float, float, float],
+        stretch: float,
+    ) -> FrameResult:
+        """Account for an inferred frame. `times_s`: start of work, prepared, inferred, scored [s]."""
+        start_s, prepared_s, inferred_s, end_s = times_s
+        since_receipt_ms = (end_s - arrival.received_s) * 1e3
+        latency_ms = since_receipt_ms + (0.0 if math.isnan(arrival.transport_ms) else arrival.transport_ms)
+        result = FrameResult(
+            application=self.application,
+            family=self.bank.family.name,
+            subnet=plan.subnet,
+            element=plan.element,
+            frame=arrival.number,
+            results=scores,
+            transport_ms=arrival.transport_ms,
+            queue_ms=(start_s - arrival.received_s) * 1e3,
+            preprocess_ms=(prepared_s - start_s) * 1e3,
+            inference_ms=(inferred_s - prepared_s) * 1e3,
+            postprocess_ms=(end_s - inferred_s) * 1e3,
+            latency_ms=latency_ms,
+            target_latency_ms=plan.target_latency_ms,
+            deadline_met=not latency_ms > plan.target_latency_ms,
+            emulated_clocks=self._emulated,
+            stretch=stretch,
+            tag=arrival.tag,
+        )
+        self._learn(result, end_s)
+        return result
+
+    def _learn(self, result: FrameResult, end_s: float) -> None:
+        """Let the reflex, the window and the counters know."""
+        overhead_ms = result.latency_ms - result.inference_ms
+        with self._lock:
+            self._reflex.update(result.subnet, result.inference_ms, overhead_ms, end_s)
+        self._window.add(result, end_s)
+        self._counters.infer(result.subnet)
+
+    def _drop(self, arrival: Arrival, reason: str, detail: str) -> FrameDrop:
+        self._counters.drop(reason, detail)
+        return FrameDrop(arrival.number, reason, detail, arrival.tag)

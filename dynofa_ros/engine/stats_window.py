@@ -1,0 +1,123 @@
+"""What a perception node experienced since the last time somebody asked."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from dynofa_ros.engine.counters import Totals
+from dynofa_ros.engine.results import FrameResult
+from dynofa_ros.manager.application import InferenceStats
+from dynofa_ros.manager.reflex import Reflex
+
+PERIOD_FRAMES = 32
+LONGEST_GAP_S = 2.0
+MAX_FRAMES = 10_000
+
+
+class PeriodMeter:
+    """Mean time between received frames over the last PERIOD_FRAMES; a pause starts it over."""
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque(maxlen=PERIOD_FRAMES)
+
+    def tick(self, received_s: float) -> None:
+        """A frame was received."""
+        if self._times_s and not 0.0 <= received_s - self._times_s[-1] <= LONGEST_GAP_S:
+            self._times_s.clear()
+        self._times_s.append(received_s)
+
+    @property
+    def period_ms(self) -> float:
+        """Mean period [ms]; NaN before the second frame."""
+        if len(self._times_s) < 2:
+            return math.nan
+        return (self._times_s[-1] - self._times_s[0]) / (len(self._times_s) - 1) * 1e3
+
+
+@dataclass(frozen=True)
+class WindowSummary:
+    """Values of `msg/InferenceStats` that cover one window; NaN: no frame in it."""
+
+    window_ms: float
+    frames: int
+    deadline_misses: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    latency_max_ms: float
+    inference_p50_ms: float
+    busy: float
+
+
+class StatsWindow:
+    """Collects results between two calls of `summarise`. Thread safe."""
+
+    def __init__(self, start_s: float | None = None) -> None:
+        """`start_s`: when the first window begins; the first result's time where None."""
+        self._lock = threading.Lock()
+        self._start_s = start_s
+        self._results: deque[tuple[float, float, bool]] = deque(maxlen=MAX_FRAMES)
+
+    def add(self, result: FrameResult, end_s: float) -> None:
+        """A frame was inferred and its result was ready at `end_s` [s]."""
+        with self._lock:
+            if self._start_s is None:
+                self._start_s = end_s - result.latency_ms / 1e3
+            self._results.append((result.latency_ms, result.inference_ms, result.deadline_met))
+
+    def summarise(self, now_s: float) -> WindowSummary:
+        """The window that ends now; the next one begins."""
+        with self._lock:
+            rows, self._results = self._results, deque(maxlen=MAX_FRAMES)
+            start_s, self._start_s = self._start_s, now_s
+        window_ms = math.nan if start_s is None else max(0.0, (now_s - start_s) * 1e3)
+        if not rows:
+            nan = math.nan
+            return WindowSummary(window_ms, 0, 0, nan, nan, nan, nan, nan if start_s is None else 0.0)
+        latency_ms = np.array([row[0] for row in rows])
+        inference_ms = np.array([row[1] for row in rows])
+        p50, p95 = np.quantile(latency_ms, [0.5, 0.95])
+        return WindowSummary(
+            window_ms=window_ms,
+            frames=len(rows),
+            deadline_misses=sum(not row[2] for row in rows),
+            latency_p50_ms=float(p50),
+            latency_p95_ms=float(p95),
+            latency_max_ms=float(latency_ms.max()),
+            inference_p50_ms=float(np.median(inference_ms)),
+            busy=min(1.0, float(inference_ms.sum()) / window_ms) if window_ms > 0.0 else math.nan,
+        )
+
+
+def compose_stats(
+    application: str,
+    window: WindowSummary,
+    totals: Totals,
+    reflex: Reflex,
+    period_ms: float,
+    emulated_clocks: bool,
+) -> InferenceStats:
+    """All of `msg/InferenceStats`: the window's values, the counts, and the tails that the reflex acts on."""
+    measured = len(reflex.slowdown) > 0
+    return InferenceStats(
+        application=application,
+        subnet=reflex.current,
+        element=reflex.element,
+        **asdict(window),
+        period_ms=period_ms,
+        overhead_ms=reflex.overhead.tail(reflex.percentile) if measured else math.nan,
+        slowdown=reflex.slowdown.median(),
+        slowdown_tail=reflex.slowdown.tail(reflex.percentile) if measured else math.nan,
+        emulated_clocks=emulated_clocks,
+        received_total=totals.received,
+        inferred_total=totals.inferred,
+        dropped_total=totals.dropped,
+        switches_total=totals.switches,
+        drops=totals.drops,
+        last_drop=totals.last_drop,
+        reflex=reflex.last_action,
+    )

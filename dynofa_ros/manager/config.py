@@ -1,0 +1,46 @@
+"""Parameters of the manager."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective
+
+
+@dataclass(frozen=True)
+class ManagerConfig:
+    """One field per ROS parameter of the manager node; all durations and shares are > 0."""
+
+    validity_ms: float = 2000.0
+    """Lease of a decision [ms]; renewed after a third of it."""
+    dwell_s: float = 1.0
+    """Least time between a change and an upward move: a more accurate sub-network or lower clocks [s]."""
+    margin: float = 0.1
+    """An upward move must leave this share of the target and of the busy limit free [1]."""
+    busy_limit: float = 0.9
+    """Largest busy share of an element, and of an application's period [1]."""
+    stats_timeout_s: float = 2.0
+    """Measurements older than this allow no upward move [s]."""
+    board_timeout_s: float = 2.0
+    """A board state that repeats or stays away for longer allows no upward move [s]."""
+    application_timeout_s: float = 10.0
+    """An application without any sign of life for longer is forgotten with its target [s]."""
+    default_latency_ms: float = math.nan
+    """Target of applications without one [ms]; NaN: the most accurate that keeps up with the camera."""
+    default_percentile: float = DEFAULT_PERCENTILE
+    """Percentile for `default_latency_ms` [1]."""
+    default_objective: int = Objective.MAX_ACCURACY
+    """Objective of applications without a target."""
+    default_period_ms: float = 33.3
+    """Period assumed until frames were received [ms]."""
+    prior_slowdown: float = 1.15
+    """Slow-down assumed until measured, and at least while measurements are stale [1]."""
+    prior_overhead_ms: float = 4.0
+    """Overhead assumed until measured [ms]."""
+    thermal_margin_degc: float = 5.0
+    """Distance kept from the first trip point [degC]."""
+    thermal_horizon_s: float = 30.0
+    """How far ahead the temperature is predicted [s]."""
+    inertia_w: float = 0.05
+    """Saving below which nothing is changed for power alone [W]."""

@@ -1,0 +1,109 @@
+"""Board power against clocks and busy time.
+
+    P = base + sum_d P_d(f_d) + sum_e g_e(f_e) * (idle_e + busy_e * active_e)
+    g_e(f) = (V_e(f) / V_e(f_max))^2 * f / f_max          dynamic CMOS power C V^2 f, relative to full clock
+    V_e(f) / V_e(f_max) = v + (1 - v) * (f - f_min) / (f_max - f_min)      v = voltage_low, nominal
+
+so active_e = C_e V_e(f_max)^2 f_max is what the wholly busy element adds at full clock. P_d is a table
+per memory clock. Voltages are not published by NVIDIA: each board file says where its figures come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dynofa_ros.manager.operating_point import OperatingPoint
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ElementPower:
+    """Power of one element at full clock [W] and how it falls with the clock."""
+
+    element: str
+    domain: str
+    cores: int
+    min_mhz: float
+    max_mhz: float
+    idle_w: float
+    active_w: float
+    voltage_low: float = 1.0
+
+    def relative_voltage(self, f_mhz: FloatArray | float) -> FloatArray:
+        """V(f) / V(f_max), linear in f, clamped to the table's ends."""
+        span = max(self.max_mhz - self.min_mhz, 1e-9)
+        place = np.clip((np.asarray(f_mhz, dtype=float) - self.min_mhz) / span, 0.0, 1.0)
+        return np.asarray(self.voltage_low + (1.0 - self.voltage_low) * place)
+
+    def scale(self, f_mhz: FloatArray | float) -> FloatArray:
+        """g(f), 1.0 at full clock; a clock that is not known counts as full."""
+        f = np.nan_to_num(np.asarray(f_mhz, dtype=float), nan=self.max_mhz)
+        return np.asarray(self.relative_voltage(f) ** 2 * f / self.max_mhz)
+
+
+@dataclass(frozen=True)
+class DomainPower:
+    """Power of a domain that is not an element, e.g. memory: interpolated in a table of MHz and W."""
+
+    domain: str
+    mhz: tuple[float, ...]
+    power_w: tuple[float, ...]
+
+    def at(self, f_mhz: FloatArray | float) -> FloatArray:
+        """P_d(f) [W]; a clock that is not known counts as the highest."""
+        f = np.nan_to_num(np.asarray(f_mhz, dtype=float), nan=self.mhz[-1])
+        return np.asarray(np.interp(f, self.mhz, self.power_w))
+
+
+@dataclass(frozen=True)
+class BoardPowerModel:
+    """The equation above with its parameters. Clocks may be numbers or equally shaped arrays [MHz]."""
+
+    base_w: float
+    elements: tuple[ElementPower, ...]
+    domains: tuple[DomainPower, ...] = ()
+
+    def idle_w(self, clocks: Mapping[str, FloatArray | float]) -> FloatArray:
+        """Power with nothing busy [W]. Domains missing in `clocks` count as full clock."""
+        total = np.asarray(self.base_w, dtype=float)
+        for domain in self.domains:
+            total = total + domain.at(clocks.get(domain.domain, np.nan))
+        for element in self.elements:
+            total = total + element.idle_w * element.scale(clocks.get(element.domain, np.nan))
+        return np.asarray(total)
+
+    def active_w(self, element: str, clocks: Mapping[str, FloatArray | float]) -> FloatArray:
+        """Power that `element`, wholly busy, adds [W]; 0 for an element the model does not know."""
+        for candidate in self.elements:
+            if candidate.element == element:
+                scale = candidate.scale(clocks.get(candidate.domain, np.nan))
+                return np.asarray(candidate.active_w * scale)
+        return np.asarray(0.0)
+
+    def power_w(self, clocks: Mapping[str, float], busy: Mapping[str, float]) -> float:
+        """Board power [W] with the share `busy` (0..1) of each element in use."""
+        active = sum(share * float(self.active_w(name, clocks)) for name, share in busy.items())
+        return float(self.idle_w(clocks)) + active
+
+    def energy_mj(self, point: OperatingPoint, clocks: Mapping[str, float], slowdown: float = 1.0) -> float:
+        """Energy of one inference above idle [mJ] = share of the element * active power * time."""
+        f_mhz = clocks.get(point.clock_domain, np.nan)
+        time_ms = slowdown * point.latency_ms * point.stretch(float(f_mhz))
+        return self.share(point) * float(self.active_w(point.element, clocks)) * time_ms
+
+    def share(self, point: OperatingPoint) -> float:
+        """Share of its element that an inference of `point` occupies while it runs: threads / cores."""
+        for element in self.elements:
+            if element.element == point.element:
+                return element_share(point, element.cores)
+        return element_share(point, 0)
+
+
+def element_share(point: OperatingPoint, cores: int) -> float:
+    """threads / cores, at most 1; 1 where either has no meaning."""
+    return min(1.0, point.threads / cores) if point.threads > 0 and cores > 0 else 1.0
