@@ -51,7 +51,7 @@ setup(
     data_files=share_files(),
     zip_safe=False,
     install_requires=[
-        "numpy>=1.22",
+        "numpy>=1.21",
         "opencv-python-headless>=4.6",
         "openvino>=2024.4",
         "PyYAML>=5.4",

@@ -180,7 +180,7 @@ def _installed_numpy(plan: Plan, env: dict[str, str]) -> str:
 
 def _install_beside_ros(title: str, plan: Plan, env: dict[str, str], file: Path) -> None:
     wanted = missing_requirements(plan, env, file)
-    if not shutil.which("colcon", path=env["PATH"]) and not _has_module(plan, env, "colcon_core"):
+    if not _has_module(plan, env, "colcon_core"):
         wanted += COLCON
     if not wanted:
         return
@@ -304,7 +304,10 @@ def main() -> int:
     try:
         with _only_one():
             set_up(Plan(wheels=ros_python is None, tests=arguments.tests))
-    except (prerequisites.MissingPrerequisite, progress.CommandFailed) as error:
-        print(error, file=sys.stderr)
+    except (prerequisites.MissingPrerequisite, progress.CommandFailed, OSError) as error:
+        print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the next run continues where this one stopped.", file=sys.stderr)
+        return 130
     return 0

@@ -1,4 +1,4 @@
-"""Real nodes in their own processes, and a node of the test's own to talk to them. Event-driven, no fixed sleeps."""
+"""Real nodes in their own processes, and a node of the test's own to talk to them. Event-driven."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,10 @@ def _member(space: OfaMbv3Space, spec: SubnetSpec, accuracy: float) -> dict[str,
     }
 
 
-_domains = itertools.count()
+_domains, _probes = itertools.count(), itertools.count()
+_cache = tempfile.TemporaryDirectory(
+    prefix="dynofa_test_cache_"
+)  # profiles, shared by all nodes of a test run
 
 
 def private_domain() -> int:
@@ -88,7 +92,7 @@ def private_domain() -> int:
 def ros_environment(domain: int, **extra: str) -> dict[str, str]:
     """Environment of a node: this process's, that domain, nothing beyond this machine."""
     local = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    return {**os.environ, **local, "PYTHONUNBUFFERED": "1", **extra}
+    return {**os.environ, **local, "XDG_CACHE_HOME": _cache.name, "PYTHONUNBUFFERED": "1", **extra}
 
 
 class NodeProcess:
@@ -107,7 +111,7 @@ class NodeProcess:
         return self.log.read_text(encoding="utf-8")
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Send a signal and return the exit status; kills it, and so returns -9, when it does not end in time."""
+        """Send a signal and return the exit status; a node that does not end in time is killed: -9."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
@@ -115,6 +119,20 @@ class NodeProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+
+def gray_image(width: int = 64, height: int = 48, stamp_s: float = 0.0) -> Any:
+    """A valid rgb8 image."""
+    from array import array
+
+    from sensor_msgs.msg import Image
+
+    data = array("B", bytes([128]) * (width * height * 3))
+    message = Image(width=width, height=height, encoding="rgb8", step=width * 3, data=data)
+    message.header.frame_id = "camera"
+    message.header.stamp.sec = int(stamp_s)
+    message.header.stamp.nanosec = int((stamp_s % 1.0) * 1e9)
+    return message
 
 
 def parameters(**values: object) -> list[str]:
@@ -137,7 +155,7 @@ class Probe:
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self.context = rclpy.Context()
         rclpy.init(args=[], context=self.context, domain_id=domain)
-        self.node = rclpy.create_node("probe", context=self.context)
+        self.node = rclpy.create_node(f"probe_{next(_probes)}", context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._publishers: dict[str, Any] = {}
@@ -154,7 +172,9 @@ class Probe:
         if topic not in self._publishers:
             self._publishers[topic] = self.node.create_publisher(kind, topic, qos)
         publisher = self._publishers[topic]
-        self.wait(lambda: publisher.get_subscription_count() >= matched, f"{matched} subscriptions to {topic}")
+        self.wait(
+            lambda: publisher.get_subscription_count() >= matched, f"{matched} subscriptions to {topic}"
+        )
         return publisher
 
     def call(self, kind: type, name: str, request: Any) -> Any:
@@ -168,7 +188,7 @@ class Probe:
         return future.result()
 
     def wait(self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-        """Spin until `condition` is true and return its value; AssertionError with `what` after `patience_s`."""
+        """Spin until `condition` holds and return its value; AssertionError naming `what` after `patience_s`."""
         end_s = time.monotonic() + patience_s
         while True:
             value = condition()

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from dynofa_ros.engine.image import LAYOUTS, ImageFrame, to_rgb, validate
 from dynofa_ros.errors import InvalidImage
 
-REASONS = {"zero_size", "too_large", "invalid_encoding", "odd_size", "short_step", "truncated_data", "excess_data"}
+REASONS = {
+    "zero_size",
+    "too_large",
+    "invalid_encoding",
+    "odd_size",
+    "short_step",
+    "truncated_data",
+    "excess_data",
+}
 
 
 def make_frame(pixels: np.ndarray, encoding: str, padding: int = 0, big: bool = False) -> ImageFrame:
@@ -25,7 +33,7 @@ def random_pixels(encoding: str, height: int, width: int) -> np.ndarray:
     layout = LAYOUTS[encoding]
     rows = height * 3 // 2 if layout.subsampled == "420" else height
     shape = (rows, width, layout.channels) if layout.channels > 1 else (rows, width)
-    return np.random.default_rng(7).integers(0, 256 ** layout.itemsize, shape).astype(f"u{layout.itemsize}")
+    return np.random.default_rng(7).integers(0, 256**layout.itemsize, shape).astype(f"u{layout.itemsize}")
 
 
 def reference_rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:

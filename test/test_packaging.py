@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 
 import dynofa_ros
+import environment
+import prerequisites
+import ros_wheels
 from dynofa_ros import paths
 from dynofa_ros.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import environment  # noqa: E402 - found through the line above
-import prerequisites  # noqa: E402
-import ros_wheels  # noqa: E402
-
 EXECUTABLES = ["perception_node", "manager_node", "board_node", "camera_node", "dynofa"]
 OPTIONAL_ROS = {"vision_msgs", "cv_bridge"}
 

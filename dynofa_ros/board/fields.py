@@ -43,7 +43,7 @@ class Fields:
         return value
 
     def flag(self, key: str) -> bool:
-        """true or false."""
+        """True or false."""
         value = self.get(key)
         if not isinstance(value, bool):
             raise self.error(key, value, "must be true or false")

@@ -41,6 +41,7 @@ class Board(Protocol):
             RefusedMessage: unknown domain, both ends NaN, infinite, not positive, or minimum above
                 maximum; nothing changes then. A domain that cannot be written is no error: its
                 limits are returned as they are.
+
         """
 
     def restore(self) -> None:

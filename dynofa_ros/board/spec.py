@@ -58,10 +58,13 @@ def boards_dir() -> Path:
     return share_dir() / "config" / "boards"
 
 
-def find_spec(name: str) -> BoardSpec | None:
-    """The shipped board file called `name`, or None where there is none (never a path)."""
-    path = boards_dir() / f"{name}.yaml"
-    return load_spec(path) if name and "/" not in name and path.is_file() else None
+def find_spec(name: str) -> BoardSpec:
+    """The shipped board file called `name`. ConfigError naming the shipped ones where there is none."""
+    files = {path.stem: path for path in boards_dir().glob("*.yaml")}
+    if name not in files:
+        known = ", ".join(sorted(files)) or "none"
+        raise ConfigError(boards_dir(), "board", f"no board file for {name!r}; shipped: {known}")
+    return load_spec(files[name])
 
 
 def load_spec(path: Path) -> BoardSpec:
@@ -69,6 +72,7 @@ def load_spec(path: Path) -> BoardSpec:
 
     Raises:
         ConfigError: cannot be read, is not YAML, or a field is missing or wrong (named with its value).
+
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -162,4 +166,3 @@ def _zone(fields: Fields) -> ZoneSpec:
 def _unique(fields: Fields, key: str, names: Sequence[str]) -> None:
     if not names or len(set(names)) != len(names):
         raise fields.error(key, list(names), "must be named, each once")
-

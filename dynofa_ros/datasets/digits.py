@@ -30,7 +30,7 @@ MASK_SIDE = 64
 MASK_MARGIN = 8
 ROTATION_RANGE_DEG = 25.0
 PERSPECTIVE = 0.10
-NOISE_RANGE = (1.0, 16.0)
+NOISE_RANGE = (1.0, 14.0)
 NOISE_TILE_SIDE = 512
 
 
@@ -43,10 +43,10 @@ class Style:
     excluded), `occlusion` the share of digits that are partly covered.
     """
 
-    size: tuple[float, float] = (0.24, 0.66)
-    contrast: tuple[float, float] = (0.28, 0.75)
-    shapes: tuple[int, int] = (2, 7)
-    occlusion: float = 0.4
+    size: tuple[float, float] = (0.33, 0.72)
+    contrast: tuple[float, float] = (0.33, 0.80)
+    shapes: tuple[int, int] = (1, 6)
+    occlusion: float = 0.25
 
 
 STANDARD = Style()
@@ -117,7 +117,7 @@ def _scan_mask(index: int) -> FloatArray:
     inner = MASK_SIDE - 2 * MASK_MARGIN
     ink = scans()[0][index].astype(np.float32) / 16.0
     large = cv2.resize(ink, (inner, inner), interpolation=cv2.INTER_CUBIC)
-    padded = cv2.copyMakeBorder(large, *([MASK_MARGIN] * 4), cv2.BORDER_CONSTANT, value=0.0)
+    padded = np.pad(large, MASK_MARGIN)
     return np.asarray(cv2.GaussianBlur(padded, (0, 0), 1.0), dtype=np.float32)
 
 
@@ -176,13 +176,15 @@ def _placed_mask(
     low, high = quad.min(axis=0), quad.max(axis=0)
     quad = quad - low + rng.uniform(0, 1, 2) * np.maximum(side - (high - low), 0)
     quad += ((width - side) // 2, (height - side) // 2)
-    left, top = np.maximum(np.floor(quad.min(axis=0)), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, (width, height))
+    left, top = np.floor(quad.min(axis=0)).astype(int)
+    right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, (np.array((width, height)) + side) // 2)
     source = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * MASK_SIDE
     matrix = cv2.getPerspectiveTransform(source, (quad - (left, top)).astype(np.float32))
     warped = cv2.warpPerspective(_scan_mask(index), matrix, (int(right - left), int(bottom - top)))
     threshold, slope = rng.uniform(0.38, 0.58), rng.uniform(3.0, 6.0)
-    ink = np.clip((np.asarray(warped, dtype=np.float32) - np.float32(threshold)) * np.float32(slope) + 0.5, 0, 1)
+    ink = np.clip(
+        (np.asarray(warped, dtype=np.float32) - np.float32(threshold)) * np.float32(slope) + 0.5, 0, 1
+    )
     return ink.astype(np.float32), (int(left), int(top), int(right), int(bottom))
 
 
@@ -199,9 +201,7 @@ def _paint(region: ImageArray, ink: FloatArray, rng: np.random.Generator, style:
     region[:] = blended.astype(np.uint8)
 
 
-def _occlude(
-    image: ImageArray, rng: np.random.Generator, box: tuple[int, int, int, int]
-) -> None:
+def _occlude(image: ImageArray, rng: np.random.Generator, box: tuple[int, int, int, int]) -> None:
     """Cover a part of the sign by a bar or a patch."""
     left, top, right, bottom = box
     extent = max(right - left, bottom - top)

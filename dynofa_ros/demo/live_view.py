@@ -39,7 +39,9 @@ def _application_row(view: ApplicationView) -> list[RenderableType]:
     return [
         Text(view.name, style="bold"),
         f"{number(view.target_ms)} ms",
-        Text(f"{number(latency)} ms", style="green" if not view.results or view.results[-1].on_time else "red"),
+        Text(
+            f"{number(latency)} ms", style="green" if not view.results or view.results[-1].on_time else "red"
+        ),
         sparkline(view.results),
         Text(f"{number(100 * on_time, 0)} %", style=style),
         Text(view.subnet or "–", style="cyan"),
@@ -92,7 +94,13 @@ def view(snapshot: Snapshot, title: str, t_s: float, seconds: float, upcoming: s
         if app.reason
     ]
     log = [Text(line, overflow="ellipsis", no_wrap=True) for line in snapshot.log]
-    parts: list[RenderableType] = [head, Text(), application_table(snapshot), Text(), board_line(snapshot.board)]
+    parts: list[RenderableType] = [
+        head,
+        Text(),
+        application_table(snapshot),
+        Text(),
+        board_line(snapshot.board),
+    ]
     if reasons:
         parts += [Text(), *reasons]
     parts += [Text(), *log]

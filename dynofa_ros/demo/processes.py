@@ -1,4 +1,4 @@
-"""Child processes of the demonstration: started with a log each, watched, and ended in order, whatever happens."""
+"""Child processes of the demonstration: a log each, watched, and ended in order, whatever happens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,12 +78,11 @@ class Supervisor:
         for name, child in self._children.items():
             code = child.process.poll()
             if code is not None:
-                raise ChildFailed(
-                    f"{name} ended by itself with exit code {code}; the end of {child.log}:\n{log_tail(child.log)}"
-                )
+                tail = log_tail(child.log)
+                raise ChildFailed(f"{name} ended by itself with code {code}; the end of {child.log}:\n{tail}")
 
     def stop(self, *names: str) -> dict[str, int]:
-        """End children orderly, all at once; return their exit codes. Names that do not run are passed over."""
+        """End children orderly, all at once; return their exit codes. Unknown names are passed over."""
         chosen = [self._children.pop(name) for name in names if name in self._children]
         steps = ((signal.SIGINT, INTERRUPT_S), (signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, TERMINATE_S))
         for number, patience_s in steps:
@@ -118,7 +118,5 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 def _wait(children: Sequence[_Child], patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
     for child in children:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             child.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            continue

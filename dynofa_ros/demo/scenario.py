@@ -48,7 +48,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class DemoApplication:
-    """One perception node with its camera; `streams`: from the start, else its camera waits for a join event."""
+    """One perception node with its camera; `streams`: from the start, else from a join event on."""
 
     name: str
     streams: bool = True

@@ -4,10 +4,10 @@
 
 s is the share of the time that scales with the clock: arithmetic and caches run at the core's clock, main
 memory does not. Default 0.85: small convolutional networks mostly compute out of cache, but stream their
-weights and wait for memory. For comparison, a published sweep of MobileNetV2 on an Orin Nano's GPU
-(T = 3.158 / f[GHz] + 1.042 ms at EMC 3199 MHz) gives s = 0.75 at 1.02 GHz; a CPU hides more memory time behind
-its larger caches. It is an assumption, a parameter wherever it is used, and every time stretched this way is labelled
-"emulated clocks".
+weights and wait for memory. For comparison, a published sweep of MobileNetV2 on an Orin Nano's GPU,
+T = 3.158 / f[GHz] + 1.042 ms at EMC 3199 MHz, gives s = 0.75 at 1.02 GHz; a CPU hides more memory time in
+its larger caches. It is an assumption, a parameter wherever it is used, and every time that is stretched
+this way is labelled "emulated clocks".
 """
 
 from __future__ import annotations

@@ -70,5 +70,5 @@ def cpu_model(cpuinfo: Path) -> str:
             continue
         for line in lines:
             if line.startswith(marker):
-                return line.rpartition(":")[2].strip(" \t\0")
+                return line.partition(":")[2].strip() if marker else line.strip("\0 ")
     return platform.machine()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.counters import FrameCounters, Totals
@@ -20,10 +19,12 @@ from dynofa_ros.engine.mailbox import Mailbox
 from dynofa_ros.engine.preprocess import Frame, prepare
 from dynofa_ros.engine.results import (
     Arrival,
-    ClassScore,
     FrameDrop,
     FrameResult,
     NonFiniteLogits,
+    Plan,
+    StageTimes,
+    assemble,
     comparable_age_ms,
     top_scores,
 )
@@ -36,16 +37,6 @@ from dynofa_ros.manager.reflex import Reflex
 
 TOP_K = 5
 NowFunction = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What one frame runs with, fixed before it starts."""
-
-    subnet: str
-    element: str
-    target_latency_ms: float
-    start_s: float
 
 
 class PerceptionCore:
@@ -120,7 +111,7 @@ class PerceptionCore:
             return self._drop(arrival, error.reason, str(error))
         except NonFiniteLogits as error:
             return self._drop(arrival, "non_finite_logits", f"{plan.subnet}: {error}")
-        except Exception as error:  # whatever a library raises must not end the node, nor lose the frame
+        except Exception as error:  # noqa: BLE001  whatever a library raises must not lose the frame
             return self._drop(arrival, "inference_failed", f"{plan.subnet}: {type(error).__name__}: {error}")
 
     def refuse(self, reason: str, detail: str, received_s: float, tag: object = None) -> FrameDrop:
@@ -205,7 +196,7 @@ class PerceptionCore:
             self._period.tick(received_s)
         return Arrival(self._counters.receive(), frame, received_s, comparable_age_ms(age_ms), tag)
 
-    def _plan(self, start_s: float) -> _Plan:
+    def _plan(self, start_s: float) -> Plan:
         """Between two frames, the only place where the sub-network and the clocks change."""
         with self._lock:
             reflex = self._reflex
@@ -214,14 +205,22 @@ class PerceptionCore:
             reflex.set_period(self._period.period_ms)
             subnet = reflex.choose(start_s)
             self._set_emulated_clock(subnet)
-            return _Plan(subnet, reflex.element, reflex.target_latency_ms(start_s), start_s)
+            return Plan(
+                application=self.application,
+                family=self.bank.family.name,
+                subnet=subnet,
+                element=reflex.element,
+                target_latency_ms=reflex.target_latency_ms(start_s),
+                emulated_clocks=self._emulated,
+                start_s=start_s,
+            )
 
     def _set_emulated_clock(self, subnet: str) -> None:
         """Stretch time to the clock of the domain that clocks `subnet`; not where it is unknown."""
         if self.emulation is None:
             return
         f_mhz, f_max_mhz = self._clocks.get(self._domains[subnet], (math.nan, math.nan))
-        if f_mhz > 0.0 and f_max_mhz > 0.0:
+        if 0.0 < f_mhz < math.inf and 0.0 < f_max_mhz < math.inf:
             self.emulation.set_clock(f_mhz, f_max_mhz)
         else:
             self.emulation.clear()
@@ -230,7 +229,7 @@ class PerceptionCore:
     def _emulated(self) -> bool:
         return self.emulation is not None and self.emulation.active
 
-    def _infer(self, arrival: Arrival, plan: _Plan, now: NowFunction) -> FrameResult:
+    def _infer(self, arrival: Arrival, plan: Plan, now: NowFunction) -> FrameResult:
         """Prepare, infer, score, and note the time between."""
         image = prepare(arrival.frame, self.bank.resolution(plan.subnet))
         prepared_s = now()
@@ -239,41 +238,9 @@ class PerceptionCore:
         stretch = self.emulation.wait_out(measured_s) if self.emulation else 1.0
         inferred_s = now()
         scores = top_scores(logits, self.bank.family.labels, self._top_k)
-        times_s = (plan.start_s, prepared_s, inferred_s, now())
-        return self._finish(arrival, plan, scores, times_s, stretch)
-
-    def _finish(
-        self,
-        arrival: Arrival,
-        plan: _Plan,
-        scores: tuple[ClassScore, ...],
-        times_s: tuple[float, float, float, float],
-        stretch: float,
-    ) -> FrameResult:
-        """Account for an inferred frame. `times_s`: start of work, prepared, inferred, scored [s]."""
-        start_s, prepared_s, inferred_s, end_s = times_s
-        since_receipt_ms = (end_s - arrival.received_s) * 1e3
-        latency_ms = since_receipt_ms + (0.0 if math.isnan(arrival.transport_ms) else arrival.transport_ms)
-        result = FrameResult(
-            application=self.application,
-            family=self.bank.family.name,
-            subnet=plan.subnet,
-            element=plan.element,
-            frame=arrival.number,
-            results=scores,
-            transport_ms=arrival.transport_ms,
-            queue_ms=(start_s - arrival.received_s) * 1e3,
-            preprocess_ms=(prepared_s - start_s) * 1e3,
-            inference_ms=(inferred_s - prepared_s) * 1e3,
-            postprocess_ms=(end_s - inferred_s) * 1e3,
-            latency_ms=latency_ms,
-            target_latency_ms=plan.target_latency_ms,
-            deadline_met=not latency_ms > plan.target_latency_ms,
-            emulated_clocks=self._emulated,
-            stretch=stretch,
-            tag=arrival.tag,
-        )
-        self._learn(result, end_s)
+        times = StageTimes(arrival.received_s, plan.start_s, prepared_s, inferred_s, now())
+        result = assemble(arrival, plan, scores, times, stretch)
+        self._learn(result, times.end_s)
         return result
 
     def _learn(self, result: FrameResult, end_s: float) -> None:

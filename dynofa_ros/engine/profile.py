@@ -2,7 +2,7 @@
 
 File format `dynofa/profile/1`, JSON:
 
-    {schema, fingerprint: {...}, subnets: {name: {latency_ms, latency_p95_ms, n}}}
+    {schema, fingerprint: {...}, subnets: {name: {latency_ms, latency_p95_ms, n, preempted}}}
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ MAX_FILE_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class SubnetTiming:
-    """Median and 95th percentile of `n` inferences of one sub-network [ms]."""
+    """Median and 95th percentile of `n` inferences of one sub-network [ms].
+
+    `preempted` inferences were disturbed by other programs while measuring.
+    """
 
     latency_ms: float
     latency_p95_ms: float
     n: int
+    preempted: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Profile:
 
     fingerprint: Fingerprint
     subnets: Mapping[str, SubnetTiming]
+
+    @property
+    def disturbed(self) -> tuple[str, ...]:
+        """Sub-networks whose inferences were mostly preempted: measure again on an idle machine."""
+        return tuple(name for name, timing in self.subnets.items() if timing.preempted > timing.n)
 
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one."""
@@ -121,7 +130,10 @@ def _timing(path: Path, where: str, value: object) -> SubnetTiming:
     latency_ms, p95_ms, n = (
         _positive(path, where, key, value) for key in ("latency_ms", "latency_p95_ms", "n")
     )
-    return SubnetTiming(latency_ms, p95_ms, int(n))
+    preempted = value.get("preempted")
+    if not isinstance(preempted, int) or preempted < 0:
+        raise ConfigError(path, f"{where}.preempted", f"{preempted!r} must be a whole number >= 0")
+    return SubnetTiming(latency_ms, p95_ms, int(n), preempted)
 
 
 def _positive(path: Path, where: str, key: str, value: dict[str, object]) -> float:

@@ -14,7 +14,7 @@ from typing import TextIO
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.fingerprint import Fingerprint, machine_fingerprint
 from dynofa_ros.engine.profile import Profile
-from dynofa_ros.engine.profiler import Progress, ignore_progress, profile_bank
+from dynofa_ros.engine.profiler import COARSE_BUDGET_S, Progress, ignore_progress, profile_bank
 from dynofa_ros.errors import ConfigError
 
 Log = Callable[[str], None]
@@ -58,6 +58,7 @@ def load_or_measure(
     path: Path | None = None,
     log: Log = lambda _: None,
     progress: Progress = ignore_progress,
+    budget_s: float = COARSE_BUDGET_S,
 ) -> Profile:
     """The profile of `bank`: from `path` if given; else from the cache, measured and stored at first start.
 
@@ -78,9 +79,19 @@ def load_or_measure(
             except ConfigError as error:
                 log(f"stored profile is not usable and is measured anew: {error}")
         log(f"no profile of ({fingerprint}) yet: measuring {len(bank.names)} sub-networks for a few seconds")
-        profile = profile_bank(bank, progress=progress)
+        profile = profile_bank(bank, budget_s=budget_s, progress=progress)
+        if profile.disturbed:
+            log(disturbance(profile))
         _store(profile, stored, log)
         return profile
+
+
+def disturbance(profile: Profile) -> str:
+    """What to tell people about a profile that other programs disturbed."""
+    return (
+        f"other programs took the cores away while measuring {', '.join(profile.disturbed)}: latencies are "
+        f"estimates; on the idle machine run: dynofa profile {profile.fingerprint.family}"
+    )
 
 
 def _complete(profile: Profile, bank: SubnetBank, path: Path) -> Profile:

@@ -68,6 +68,30 @@ class FrameResult:
     tag: object = None
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one frame runs with, fixed before its work starts."""
+
+    application: str
+    family: str
+    subnet: str
+    element: str
+    target_latency_ms: float
+    emulated_clocks: bool
+    start_s: float
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Ends of the stages of one frame [s], on the steady clock."""
+
+    received_s: float
+    start_s: float
+    prepared_s: float
+    inferred_s: float
+    end_s: float
+
+
 class NonFiniteLogits(ValueError):
     """A network answered NaN or infinity: there is no class to publish."""
 
@@ -80,6 +104,33 @@ def comparable_age_ms(age_ms: float) -> float:
     if not EARLIEST_AGE_MS <= age_ms <= LATEST_AGE_MS:
         return math.nan
     return max(0.0, age_ms)
+
+
+def assemble(
+    arrival: Arrival, plan: Plan, scores: tuple[ClassScore, ...], times: StageTimes, stretch: float
+) -> FrameResult:
+    """The result of an inferred frame; latency counts from the image stamp where that is comparable."""
+    age_ms = 0.0 if math.isnan(arrival.transport_ms) else arrival.transport_ms
+    latency_ms = age_ms + (times.end_s - times.received_s) * 1e3
+    return FrameResult(
+        application=plan.application,
+        family=plan.family,
+        subnet=plan.subnet,
+        element=plan.element,
+        frame=arrival.number,
+        results=scores,
+        transport_ms=arrival.transport_ms,
+        queue_ms=(times.start_s - times.received_s) * 1e3,
+        preprocess_ms=(times.prepared_s - times.start_s) * 1e3,
+        inference_ms=(times.inferred_s - times.prepared_s) * 1e3,
+        postprocess_ms=(times.end_s - times.inferred_s) * 1e3,
+        latency_ms=latency_ms,
+        target_latency_ms=plan.target_latency_ms,
+        deadline_met=not latency_ms > plan.target_latency_ms,
+        emulated_clocks=plan.emulated_clocks,
+        stretch=stretch,
+        tag=arrival.tag,
+    )
 
 
 def top_scores(logits: Logits, labels: Sequence[str], k: int) -> tuple[ClassScore, ...]:

@@ -1,3 +1,4 @@
+# ruff: noqa: D102  (the properties of StatsView are the fields of InferenceStats)
 """What the manager learns about an application: its operating points and what it experiences."""
 
 from __future__ import annotations

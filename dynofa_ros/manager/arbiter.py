@@ -2,7 +2,7 @@
 
     predicted latency   L(p, f) = overhead_q + slowdown_q * latency_ms(p) * (s * f_ref / f + 1 - s)
     busy                U(p, f) = slowdown * latency_ms(p) * (s * f_ref / f + 1 - s) / period
-    power               P = P_idle(f) + sum_e background_e * active_e(f) + sum_a min(U, 1) * share * active_e(f)
+    power               P = idle(f) + sum_e background_e * active_e(f) + sum_a min(U, 1) * share * active_e(f)
     temperature         Tj(t + h) = offset + slope * P
 
 Every combination of points and clocks is ranked by these terms, each only among those that are equal
@@ -215,7 +215,8 @@ class _Search:
 
 
 def _least(index: IndexArray, values: FloatArray) -> IndexArray:
-    return index[values <= values.min() + TOLERANCE]
+    least: IndexArray = index[values <= values.min() + TOLERANCE]
+    return least
 
 
 def _violations(table: ApplicationTable, setting: int, choice: int) -> tuple[str, ...]:
@@ -226,8 +227,8 @@ def _violations(table: ApplicationTable, setting: int, choice: int) -> tuple[str
 def _background(problem: ArbiterInput, settings: Settings) -> FloatArray:
     if problem.power is None:
         return np.zeros(settings.count)
-    clocks = {**problem.other_clocks, **settings.mhz}
-    total = problem.power.idle_w(clocks)
+    clocks = settings.clocks(problem)
+    total: FloatArray = problem.power.idle_w(clocks)
     for element in problem.elements:
-        total = total + element.background * problem.power.active_w(element.name, clocks)
+        total = np.add(total, element.background * problem.power.active_w(element.name, clocks))
     return np.array(np.broadcast_to(total, (settings.count,)))

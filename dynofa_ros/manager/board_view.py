@@ -10,6 +10,9 @@ from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.problem import ArbiterElement, ClockTable, HeatLimit
 
+LOWEST_MHZ, HIGHEST_MHZ = 1.0, 1e5
+"""Clocks outside are no clocks."""
+
 
 class BoardView:
     """The newest board state, judged by local receipt: a sequence that does not change is frozen."""
@@ -70,7 +73,7 @@ class BoardView:
         )
 
     def heat(self, config: ManagerConfig) -> HeatLimit | None:
-        """The temperature constraint; None without a model, a temperature, a trip point or a power reading."""
+        """The temperature constraint; None without a model, a temperature, a trip point or a power."""
         temperature, trip = self._hottest_degc(), self._trip_degc()
         if self.models is None or self.state is None:
             return None
@@ -104,7 +107,7 @@ def _choices(state: BoardState) -> tuple[object, ...]:
 
 
 def _clocks(domain: ClockDomain) -> tuple[float, ...]:
-    return tuple(sorted({mhz for mhz in domain.available_mhz if 0.0 < mhz < math.inf}))
+    return tuple(sorted({mhz for mhz in domain.available_mhz if LOWEST_MHZ <= mhz <= HIGHEST_MHZ}))
 
 
 def _table(domain: ClockDomain, limit_mhz: float, hold: bool) -> ClockTable:

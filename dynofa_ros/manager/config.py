@@ -17,7 +17,8 @@ class ManagerConfig:
     dwell_s: float = 1.0
     """Least time between a change and an upward move: a more accurate sub-network or lower clocks [s]."""
     margin: float = 0.1
-    """An upward move must leave this share of the target and of the busy limit free [1]."""
+    """An upward move must leave this share of the target and of the busy limit free, half of it right
+    after a new target [1]."""
     busy_limit: float = 0.9
     """Largest busy share of an element, and of an application's period [1]."""
     stats_timeout_s: float = 2.0

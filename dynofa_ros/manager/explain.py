@@ -27,7 +27,9 @@ class Explanation:
     reason: str
 
 
-def explain(problem: ArbiterInput, result: ArbiterResult, index: int, target: QosTarget, block: str) -> Explanation:
+def explain(
+    problem: ArbiterInput, result: ArbiterResult, index: int, target: QosTarget, block: str
+) -> Explanation:
     """Explain the choice for application `index`. `block`: why upward moves are held back now, or ""."""
     app = problem.applications[index]
     point = app.points[result.choices[index]]
@@ -43,7 +45,7 @@ def explain(problem: ArbiterInput, result: ArbiterResult, index: int, target: Qo
 
 
 def at_mhz(result: ArbiterResult, point: OperatingPoint) -> str:
-    """" at 1190 MHz", or "" where the clock is not chosen."""
+    """The words "at 1190 MHz" after a space; empty where the clock is not chosen."""
     mhz = result.clocks.get(point.clock_domain)
     return f" at {mhz:.0f} MHz" if mhz is not None else ""
 

@@ -53,7 +53,9 @@ class Issuer:
         now_s: float,
     ) -> ManagerOutput:
         """Decisions that are new or due, and the status."""
-        blocks = [record.upward_block(now_s, self._config) or ("telemetry" if caution else "") for record in records]
+        blocks = [
+            record.upward_block(now_s, self._config) or ("telemetry" if caution else "") for record in records
+        ]
         targets = [record.target_or_default(self._config) for record in records]
         reasons = [
             explain(problem, result, i, target, block)
@@ -64,8 +66,10 @@ class Issuer:
         ]
         limits = tuple(ClockLimit(d, board.lowest_mhz(d), mhz) for d, mhz in result.clocks.items())
         dvfs = self._decide_clocks(limits, result, now_s)
-        statuses = tuple(self._application(problem, result, r, i, reasons[i]) for i, r in enumerate(records))
-        text = _summary(result, statuses, caution, board)
+        statuses = tuple(self._application(result, r, i, reasons[i]) for i, r in enumerate(records))
+        text = _summary(
+            result, statuses, caution, math.isfinite(problem.max_power_w) and board.models is None
+        )
         status = self._status(statuses, limits, result.power_w, result.board_violations, text)
         return ManagerOutput(tuple(d for d in decisions if d is not None), dvfs, status)
 
@@ -126,7 +130,6 @@ class Issuer:
 
     def _application(
         self,
-        problem: ArbiterInput,
         result: ArbiterResult,
         record: ApplicationRecord,
         index: int,
@@ -171,7 +174,7 @@ class Issuer:
 
 
 def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> tuple[SubnetAlternative, ...]:
-    """The application's front at the decided clocks, by rising predicted latency, the decided point included."""
+    """The application's front at the decided clocks, by rising latency, with the decided point."""
     app = problem.applications[index]
     tables = tuple(
         type(table)(table.domain, (result.clocks[table.domain],), table.full_mhz) for table in problem.clocks
@@ -186,7 +189,11 @@ def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> t
 
 
 def _alternative(
-    problem: ArbiterInput, result: ArbiterResult, app: ArbiterApplication, point: OperatingPoint, stretch: float
+    problem: ArbiterInput,
+    result: ArbiterResult,
+    app: ArbiterApplication,
+    point: OperatingPoint,
+    stretch: float,
 ) -> SubnetAlternative:
     clocks = {**problem.other_clocks, **result.clocks}
     energy = problem.power.energy_mj(point, clocks, app.slowdown) if problem.power else math.nan
@@ -204,15 +211,19 @@ def _same(a: SubnetDecision, b: SubnetDecision) -> bool:
 
 
 def _summary(
-    result: ArbiterResult, statuses: tuple[ApplicationStatus, ...], caution: str, board: BoardView
+    result: ArbiterResult, statuses: tuple[ApplicationStatus, ...], caution: str, unchecked_budget: bool
 ) -> str:
     failing = [status.application for status in statuses if not status.feasible]
     count = f"{len(statuses)} application{'s' if len(statuses) > 1 else ''}"
-    parts = [f"{count}: not every target can be met ({', '.join(failing)})" if failing else f"{count}: every target is met"]
+    parts = [
+        f"{count}: not every target can be met ({', '.join(failing)})"
+        if failing
+        else f"{count}: every target is met"
+    ]
     if not result.clocks:
         parts.append("no clock control: sub-networks only")
     if not result.exact:
         parts.append("clock tables thinned: too many combinations")
-    if board.models is None:
-        parts.append("no power model: power budgets are not checked")
+    if unchecked_budget:
+        parts.append("no power model: the power budget is not checked")
     return "; ".join([*parts, caution] if caution else parts)

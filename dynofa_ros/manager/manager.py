@@ -3,7 +3,7 @@
 Targets change decisions at once, everything else at the next step. Ages count from local receipt on a
 steady clock. Where telemetry is frozen or absent nothing moves upward. A move upward is a more
 accurate sub-network or a lower clock; it waits for the minimum dwell and leaves a margin, except right
-after a new target or at an application's first decision.
+after a new target, at an application's first decision and at its first measurement.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Manager:
 
         Raises:
             RefusedMessage: it contradicts itself; one that is registered stays as it was.
+
         """
         info.validated()
         record = self._records.get(info.name)
@@ -69,6 +70,7 @@ class Manager:
         Raises:
             RefusedMessage: invalid, or of an application that has not presented itself; counted in the
                 status, and the last valid target stays.
+
         """
         try:
             target = target.validated()
@@ -76,7 +78,9 @@ class Manager:
         except RefusedMessage as error:
             self._issuer.refused(str(error))
             raise
-        record.free |= record.target is None or replace(record.target, lifetime_s=0) != replace(target, lifetime_s=0)
+        record.free |= record.target is None or replace(record.target, lifetime_s=0) != replace(
+            target, lifetime_s=0
+        )
         record.target, record.target_until_s = target, now_s + target.lifetime_s
         return self.step(now_s)
 
@@ -88,7 +92,8 @@ class Manager:
         record = self._records.get(stats.application)
         if record is not None:
             record.seen_s = now_s
-            record.measured.take(stats, now_s)
+            record.free |= record.measured.take(stats, now_s)
+            record.watch_reflex(now_s)
 
     def on_board_state(self, state: BoardState, now_s: float) -> ManagerOutput | None:
         """Take a board state; decides at once where caps, tables or throttling changed, else returns None."""
@@ -101,7 +106,9 @@ class Manager:
         caution = self._board.caution(now_s, self.config)
         if not records:
             return self._issuer.idle(caution)
-        problem = self._problem(records, now_s, bool(caution), self._holds_clocks(records, now_s, bool(caution)))
+        problem = self._problem(
+            records, now_s, bool(caution), self._holds_clocks(records, now_s, bool(caution))
+        )
         result = arbitrate(problem)
         if result.board_violations and problem.clocks:
             problem = self._problem(records, now_s, bool(caution), hold=False)

@@ -55,7 +55,10 @@ class OperatingPoint:
         self._require(bool(self.element), "element", self.element, "must not be empty")
         self._require(_positive(self.latency_ms), "latency_ms", self.latency_ms, "must be > 0 ms")
         self._require(
-            math.isnan(self.accuracy) or 0.0 <= self.accuracy <= 1.0, "accuracy", self.accuracy, "must be 0..1 or NaN"
+            math.isnan(self.accuracy) or 0.0 <= self.accuracy <= 1.0,
+            "accuracy",
+            self.accuracy,
+            "must be 0..1 or NaN",
         )
         self._require(
             0.0 <= self.clocked_fraction <= 1.0, "clocked_fraction", self.clocked_fraction, "must be 0..1"

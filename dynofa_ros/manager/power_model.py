@@ -105,5 +105,5 @@ class BoardPowerModel:
 
 
 def element_share(point: OperatingPoint, cores: int) -> float:
-    """threads / cores, at most 1; 1 where either has no meaning."""
+    """Share of an element: threads / cores, at most 1; 1 where either has no meaning."""
     return min(1.0, point.threads / cores) if point.threads > 0 and cores > 0 else 1.0

@@ -30,7 +30,7 @@ class ArbiterApplication:
     overhead_ms: float = 0.0
     period_ms: float = math.nan
     current: int | None = None
-    """Index of the point that runs; moves above it, and lower clocks, need `margin`."""
+    """Index of the point that runs; points above it (None: all), and lower clocks, need `margin`."""
     forbidden: frozenset[int] = frozenset()
     """Indices of points not allowed now (minimum dwell, stale telemetry)."""
     margin: float = 0.0

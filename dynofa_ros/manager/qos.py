@@ -41,13 +41,22 @@ class QosTarget:
 
         Raises:
             RefusedMessage: names the field, its value and what is allowed.
+
         """
         percentile = DEFAULT_PERCENTILE if _unset(self.percentile) else self.percentile
         lifetime_s = math.inf if _unset(self.lifetime_s) else self.lifetime_s
         name = self.application
         _require(bool(name.strip()), name, "application", name, "must name an application")
-        _require(_within(self.latency_ms, LONGEST_LATENCY_MS), name, "latency_ms", self.latency_ms, "must be a number > 0 ms")
-        _require(0.0 < percentile < 1.0, name, "percentile", percentile, "must lie between 0 and 1, e.g. 0.95")
+        _require(
+            _within(self.latency_ms, LONGEST_LATENCY_MS),
+            name,
+            "latency_ms",
+            self.latency_ms,
+            "must be a number > 0 ms",
+        )
+        _require(
+            0.0 < percentile < 1.0, name, "percentile", percentile, "must lie between 0 and 1, e.g. 0.95"
+        )
         _require(
             math.isnan(self.min_accuracy) or 0.0 <= self.min_accuracy <= 1.0,
             name, "min_accuracy", self.min_accuracy, "must be a fraction 0..1, or NaN for none",
@@ -57,10 +66,18 @@ class QosTarget:
             name, "max_power_w", self.max_power_w, "must be > 0 W, or NaN for none",
         )  # fmt: skip
         known = [int(objective) for objective in Objective]
-        _require(self.objective in known, name, "objective", self.objective, "must be 0 (MAX_ACCURACY) or 1 (MIN_ENERGY)")
+        _require(
+            self.objective in known,
+            name,
+            "objective",
+            self.objective,
+            "must be 0 (MAX_ACCURACY) or 1 (MIN_ENERGY)",
+        )
         _require(0 <= self.priority <= 255, name, "priority", self.priority, "must be 0..255")
         _require(lifetime_s > 0.0, name, "lifetime_s", lifetime_s, "must be > 0 s, or 0 for until replaced")
-        return replace(self, percentile=percentile, lifetime_s=lifetime_s, objective=Objective(self.objective))
+        return replace(
+            self, percentile=percentile, lifetime_s=lifetime_s, objective=Objective(self.objective)
+        )
 
 
 def _unset(value: float) -> bool:

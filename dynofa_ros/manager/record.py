@@ -22,27 +22,31 @@ class Measured:
     overhead_ms: float = math.nan
     period_ms: float = math.nan
     busy: float = math.nan
-    emulated: bool = False
+    subnet: str = ""
     inferred_total: int = -1
     fresh_s: float = -math.inf
     ignored: int = 0
 
-    def take(self, stats: StatsView, now_s: float) -> None:
-        """Take fresh, plausible values. Frozen ones (frames, but no new inference) leave the age as it is."""
-        self.emulated = stats.emulated_clocks
+    def take(self, stats: StatsView, now_s: float) -> bool:
+        """Take fresh, plausible values; frozen ones (frames, but no new inference) do not count.
+
+        Returns whether these were the first.
+        """
         self.period_ms = _plausible(stats.period_ms, 0.1, 3.6e6, self.period_ms)
         if stats.frames <= 0 or stats.inferred_total == self.inferred_total:
-            return
+            return False
         self.inferred_total = stats.inferred_total
+        self.subnet = stats.subnet
         tail = _plausible(stats.slowdown_tail, 0.05, 200.0, math.nan)
         overhead_ms = _plausible(stats.overhead_ms, 0.0, 60_000.0, math.nan)
         if math.isnan(tail) or math.isnan(overhead_ms):
             self.ignored += 1
-            return
+            return False
         self.slowdown_tail, self.overhead_ms = tail, overhead_ms
         self.slowdown = min(_plausible(stats.slowdown, 0.05, 200.0, tail), tail)
         self.busy = _plausible(stats.busy, 0.0, 1.0, 0.0)
-        self.fresh_s = now_s
+        first, self.fresh_s = self.fresh_s == -math.inf, now_s
+        return first
 
 
 @dataclass
@@ -58,7 +62,9 @@ class ApplicationRecord:
     chosen: int | None = None
     changed_s: float = -math.inf
     free: bool = True
-    """The next decision is bound neither by dwell nor by margin (new application, new target)."""
+    """The next decision is bound neither by dwell nor by margin (new application, first measurement, new target)."""
+    held_since_s: float = math.inf
+    """Since when the reflex runs something smaller than decided."""
     issued: SubnetDecision | None = None
     issued_s: float = -math.inf
 
@@ -86,6 +92,25 @@ class ApplicationRecord:
             return "telemetry"
         return "dwell" if now_s - self.changed_s < config.dwell_s else ""
 
+    def watch_reflex(self, now_s: float) -> None:
+        """Note whether the reflex holds back: it runs a point of less merit than the one decided."""
+        running = self._index(self.measured.subnet)
+        held = running is not None and self.chosen is not None and running != self.chosen
+        merits = self._merits()
+        held = held and merits[running or 0] < merits[self.chosen or 0]
+        self.held_since_s = min(self.held_since_s, now_s) if held else math.inf
+
+    def _running(self, now_s: float, config: ManagerConfig) -> int | None:
+        """The decided point, or what the reflex holds on to: then the decided one needs its margin anew."""
+        held_s = now_s - max(self.held_since_s, self.changed_s)
+        return self._index(self.measured.subnet) if held_s > config.dwell_s else self.chosen
+
+    def _index(self, subnet: str) -> int | None:
+        return next((i for i, point in enumerate(self.points) if point.subnet == subnet), None)
+
+    def _merits(self) -> tuple[float, ...]:
+        return ArbiterApplication(self.info.name, self.points).merits()
+
     def as_input(self, now_s: float, config: ManagerConfig, frozen_board: bool) -> ArbiterApplication:
         """The application as the arbiter sees it."""
         target, measured = self.target_or_default(config), self.measured
@@ -103,8 +128,8 @@ class ApplicationRecord:
             slowdown=_known(measured.slowdown, 1.0),
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
-            current=self.chosen,
-            margin=0.0 if self.free else config.margin,
+            current=None if self.free else self._running(now_s, config),
+            margin=config.margin / 2.0 if self.free else config.margin,
         )
         return app if not blocked or self.chosen is None else _without_upward(app, self.chosen)
 

@@ -28,8 +28,8 @@ class ReflexConfig:
 
     dwell_s: float = 1.0
     """Least time between a change of sub-network and an upward move [s]."""
-    margin: float = 0.1
-    """An upward move must leave this share of the target free [1]."""
+    margin: float = 0.05
+    """An upward move must leave this share of the target free; less than the manager's margin [1]."""
     default_latency_ms: float = math.nan
     """Target while no decision was ever received [ms]; NaN: keep up with the camera."""
     keep_up: float = 0.9
@@ -63,6 +63,7 @@ class Reflex:
 
         Raises:
             RefusedMessage: no points, duplicates or a point that contradicts itself; nothing changes.
+
         """
         by_name = {point.subnet: point.validated() for point in points}
         if not points or len(by_name) != len(points):
@@ -80,6 +81,7 @@ class Reflex:
         Raises:
             RefusedMessage: it names a sub-network or element that is not resident, or has no valid
                 lease; the previous decision and the current sub-network stay.
+
         """
         self._check(decision)
         previous = self._decision
@@ -227,7 +229,7 @@ class Reflex:
         return point
 
     def _may_follow_up(self, previous: SubnetDecision | None, new: SubnetDecision) -> bool:
-        """An upward decision is followed at once where the target relaxed or the reflex was not holding back."""
+        """Whether an upward decision needs no dwell: the target relaxed, or nothing was held back."""
         if previous is None or self._current is None:
             return True
         if not new.target_latency_ms <= previous.target_latency_ms and new.subnet != previous.subnet:
@@ -239,21 +241,23 @@ class Reflex:
         for alternative in decision.alternatives:
             self._resident(alternative.subnet, alternative.element)
         if not 0.0 < decision.validity_ms < math.inf:
-            raise RefusedMessage(f"subnet_decision refused: validity_ms = {decision.validity_ms} must be > 0 ms")
+            raise RefusedMessage(
+                f"subnet_decision refused: validity_ms = {decision.validity_ms} must be > 0 ms"
+            )
         if not 0.0 < decision.percentile < 1.0:
             raise RefusedMessage(f"subnet_decision refused: percentile = {decision.percentile} must be 0..1")
         if decision.target_latency_ms <= 0.0:
+            value = decision.target_latency_ms
             raise RefusedMessage(
-                f"subnet_decision refused: target_latency_ms = {decision.target_latency_ms} must be > 0 ms or NaN"
+                f"subnet_decision refused: target_latency_ms = {value} must be > 0 ms or NaN"
             )
 
     def _resident(self, subnet: str, element: str) -> None:
         point = self._points.get(subnet)
         if point is None or (element and element != point.element):
             known = ", ".join(f"{p.subnet} on {p.element}" for p in self._points.values())
-            raise RefusedMessage(
-                f"sub-network {subnet!r}{' on ' + element if element else ''} is not resident; resident: {known}"
-            )
+            place = f" on {element}" if element else ""
+            raise RefusedMessage(f"sub-network {subnet!r}{place} is not resident; resident: {known}")
 
 
 def _highest(ladder: list[OperatingPoint], fits: list[bool]) -> OperatingPoint:

@@ -12,7 +12,9 @@ from collections import deque
 import numpy as np
 
 RECENT = 3
-"""Fast part of the tail: median of this many samples, so that two slow ones in succession count and one does not."""
+"""The fast tail is the median of this many samples: two slow ones in succession count, one does not."""
+CHANCE = 0.005
+"""Probability below which a fall of the samples is no accident."""
 
 
 class TailEstimator:
@@ -20,16 +22,19 @@ class TailEstimator:
 
     With x_(1) >= x_(2) >= ... the n samples of the window, percentile p:
 
-        quantile(p) = x_(k + 1),  k = max(1, floor((1 - p) * n))      k exceedances are allowed
-        tail(p)     = max(quantile(p), median of the last 3)          never below the prior while n (1 - p) < 1
+        quantile(p) = x_(k + 1),  k = max(1, floor((1 - p) * (n + 1)) - 1)
+        tail(p)     = max(quantile(p), median of the last 3)    at least the prior while n (1 - p) < 1
 
-    The window starts over with the newest `settle` samples once all of those lie below the lower
-    quartile of the older ones: a load that has gone is not remembered for a whole window.
+    A new sample exceeds x_(k + 1) with probability (k + 1) / (n + 1), at most 1 - p; only a window too short
+    for its percentile (n < 2 / (1 - p)) allows one outlier more, since one alone shall move nothing.
+
+    A load that has gone is not remembered for a whole window: with k older samples above all but one
+    of the m = `settle` newest, the window starts over with those m once chance does not explain it,
+
+        (1 - m / n)^k < 0.005      probability that k of n exchangeable samples all precede the newest m
     """
 
-    def __init__(
-        self, *, prior: float, low: float, high: float, window: int = 128, settle: int = 24
-    ) -> None:
+    def __init__(self, *, prior: float, low: float, high: float, window: int = 128, settle: int = 32) -> None:
         """`prior` is assumed for want of samples; samples outside [low, high] are ignored and counted."""
         self.prior = prior
         self.ignored = 0
@@ -69,31 +74,32 @@ class TailEstimator:
 
     def _quantile(self, percentile: float) -> float:
         n = len(self._samples)
-        allowed = max(1, math.floor((1.0 - percentile) * n + 1e-9))
+        allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
         if n <= allowed:
             return -math.inf
         return float(np.partition(np.asarray(self._samples), n - 1 - allowed)[n - 1 - allowed])
 
     def _forget_gone_load(self) -> None:
-        n = len(self._samples)
-        if n < 2 * self._settle:
+        n, m = len(self._samples), self._settle
+        if n <= m:
             return
         samples = np.asarray(self._samples)
-        older, newer = samples[: -self._settle], samples[-self._settle :]
-        if newer.max() < np.quantile(older, 0.25):
+        newest = samples[-m:]
+        above = int(np.count_nonzero(samples[:-m] > np.partition(newest, m - 2)[m - 2]))
+        if above * math.log1p(-m / n) < math.log(CHANCE):
             self._samples.clear()
-            self._samples.extend(newer.tolist())
+            self._samples.extend(newest.tolist())
 
 
 class SlowdownEstimator(TailEstimator):
     """Slow-down: measured inference time / expected inference time at the clocks in force [1]."""
 
-    def __init__(self, *, prior: float = 1.15, window: int = 128, settle: int = 24) -> None:
+    def __init__(self, *, prior: float = 1.15, window: int = 128, settle: int = 32) -> None:
         super().__init__(prior=prior, low=0.05, high=200.0, window=window, settle=settle)
 
 
 class OverheadEstimator(TailEstimator):
     """Overhead: latency minus inference time, i.e. transport, queue, decoding and publishing [ms]."""
 
-    def __init__(self, *, prior: float = 4.0, window: int = 128, settle: int = 24) -> None:
+    def __init__(self, *, prior: float = 4.0, window: int = 128, settle: int = 32) -> None:
         super().__init__(prior=prior, low=0.0, high=60_000.0, window=window, settle=settle)

@@ -1,4 +1,4 @@
-"""What each operating point of one application leads to at each clock setting, as arrays (settings, points)."""
+"""What each operating point leads to at each clock setting, as arrays of shape (settings, points)."""
 
 from __future__ import annotations
 
@@ -37,10 +37,16 @@ class Settings:
         f_mhz = self.mhz.get(point.clock_domain)
         if f_mhz is None:
             return np.ones(self.count)
-        reference = point.reference_mhz if point.reference_mhz > 0.0 else self.tables[point.clock_domain].full_mhz
+        reference = (
+            point.reference_mhz if point.reference_mhz > 0.0 else self.tables[point.clock_domain].full_mhz
+        )
         if not reference > 0.0:
             return np.ones(self.count)
         return point.clocked_fraction * reference / f_mhz + 1.0 - point.clocked_fraction
+
+    def clocks(self, problem: ArbiterInput) -> dict[str, FloatArray | float]:
+        """All clocks known, chosen or not, for the power model."""
+        return {**problem.other_clocks, **self.mhz}
 
     def lowered(self, point: OperatingPoint) -> BoolArray:
         """Settings below the limit in force in the point's domain."""
@@ -95,14 +101,15 @@ class ApplicationTable:
 
 
 def _excess(latency: FloatArray, limit_ms: float) -> FloatArray:
-    return np.nan_to_num(np.maximum(latency / limit_ms - 1.0, 0.0), nan=0.0, posinf=math.inf)
+    excess = np.maximum(latency / limit_ms - 1.0, 0.0)
+    return np.asarray(np.nan_to_num(excess, nan=0.0, posinf=math.inf))
 
 
 def _caution(
     app: ArbiterApplication, settings: Settings, of_target: FloatArray, of_limit: FloatArray
 ) -> FloatArray:
     merits = app.merits()
-    current = merits[app.current] if app.current is not None else math.inf
+    current = merits[app.current] if app.current is not None else -math.inf
     higher = np.array([merit > current for merit in merits])
     lowered = np.stack([settings.lowered(point) for point in app.points], axis=1)
     tight = np.fmax(of_target, of_limit) > 1.0 - app.margin
@@ -113,7 +120,7 @@ def _shortfall(app: ArbiterApplication) -> FloatArray:
     if math.isnan(app.min_accuracy):
         return np.zeros(len(app.points))
     known = np.nan_to_num(np.array([point.accuracy for point in app.points]), nan=0.0)
-    return np.maximum(app.min_accuracy - known, 0.0)
+    return np.asarray(np.maximum(app.min_accuracy - known, 0.0))
 
 
 def _shares(app: ArbiterApplication, problem: ArbiterInput) -> FloatArray:
@@ -129,7 +136,7 @@ def _busy(app: ArbiterApplication, use: FloatArray) -> dict[str, FloatArray]:
 def _element_power(app: ArbiterApplication, problem: ArbiterInput, settings: Settings) -> FloatArray:
     if problem.power is None:
         return np.ones((settings.count, len(app.points)))
-    clocks = {**problem.other_clocks, **settings.mhz}
+    clocks = settings.clocks(problem)
     watts = {name: problem.power.active_w(name, clocks) for name in {p.element for p in app.points}}
     columns = [np.broadcast_to(watts[point.element], (settings.count,)) for point in app.points]
     return np.stack(columns, axis=1)

@@ -49,7 +49,7 @@ class ThermalModel:
         )
 
     def observe(self, temperature_degc: float, power_w: float) -> ThermalState:
-        """State that explains a measured temperature: the fast part has followed the power, the slow part is the rest."""
+        """State behind a measured temperature: the fast part has followed the power, the slow is the rest."""
         slow_share = self.r_degc_per_w * (1.0 - self.fast_share)
         fast_part = self.r_degc_per_w * self.fast_share * power_w
         return ThermalState(power_w, (temperature_degc - self.t0_degc - fast_part) / slow_share)

@@ -1,4 +1,4 @@
-"""The board: publishes what the machine measures, applies clock decisions for as long as their lease lasts."""
+"""The board: publishes what the machine measures, applies clock decisions while their lease lasts."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ from dynofa_ros.nodes.parameters import Declared, Parameters
 from dynofa_ros.nodes.runtime import run
 
 PARAMETERS = (
-    Declared("board", "auto", "auto (this machine's own sensors), linux, or simulated:NAME or simulated:FILE."),
+    Declared(
+        "board", "auto", "auto (this machine's own sensors), linux, or simulated:NAME or simulated:FILE."
+    ),
     Declared("rate_hz", 10.0, "Rate of board_state [Hz].", 0.5, 100.0),
     Declared(
         "cap_mhz",
         "",
-        'Upper clock limits from outside, simulated boards only: "cpu0:691.2,gpu:510"; empty lifts them [MHz].',
+        'Outside clock caps, simulated boards only: "cpu0:729.6,gpu:510"; empty lifts them [MHz].',
         at_run_time=True,
     ),
 )
 
 
 def parse_caps(text: str) -> dict[str, float]:
-    """Domain to MHz from "cpu0:691.2,gpu:510".
+    """Domain to MHz from "cpu0:729.6,gpu:510".
 
     Raises:
         RefusedMessage: an entry that is not NAME:MHZ with MHZ above 0.
@@ -53,7 +55,7 @@ def parse_caps(text: str) -> dict[str, float]:
         except ValueError:
             mhz = math.nan
         if not colon or not domain or not 0.0 < mhz < math.inf:
-            raise RefusedMessage(f"cap_mhz: {entry!r} is not DOMAIN:MHZ, e.g. cpu0:691.2")
+            raise RefusedMessage(f"cap_mhz: {entry!r} is not DOMAIN:MHZ, e.g. cpu0:729.6")
         caps[domain] = mhz
     return caps
 
@@ -134,7 +136,9 @@ class BoardNode(Node):
         known = {domain.name for domain in self._board.clock_domains()}
         unknown = sorted(set(caps) - known)
         if unknown:
-            raise RefusedMessage(f"cap_mhz: unknown domain {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise RefusedMessage(
+                f"cap_mhz: unknown domain {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         for domain in self._caps.keys() | caps.keys():
             self._board.set_cap(domain, caps.get(domain, math.nan))
         self._caps = caps

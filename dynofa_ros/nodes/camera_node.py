@@ -1,4 +1,4 @@
-"""A camera to try things with: frames at a steady rate, stamped when released, with their true class where known."""
+"""A camera to try things with: frames at a steady rate, stamped at release, with their true class if known."""
 
 from __future__ import annotations
 
@@ -43,8 +43,16 @@ PARAMETERS = (
     Declared("reliability", RELIABLE, "QoS reliability of the images.", words=(RELIABLE, BEST_EFFORT)),
     Declared("loop", True, "Start a folder or video again after its last frame."),
     Declared("max_frames", 0, "End after so many frames; 0: never.", 0, 2**31 - 1),
-    Declared("prerender", 0, "Digits rendered before the start and repeated; 0: each frame is new.", 0, 100000),
+    Declared(
+        "wait_for_subscribers", 0, "Release the first frame once so many subscribe to the images.", 0, 100
+    ),
+    Declared(
+        "prerender", 0, "Digits rendered before the start and repeated; 0: each frame is new.", 0, 100000
+    ),
+    Declared("streaming", True, "False: ready, but no frame is released until it is set.", at_run_time=True),
 )
+
+_HOLD_S = 0.01  # how soon a camera that holds its frames sees that it may stream
 
 
 @dataclass
@@ -56,7 +64,7 @@ class _Release:
 
 
 class CameraNode(Node):
-    """Its own thread prepares each frame ahead and releases it on time; the executor only serves parameters."""
+    """Its own thread prepares each frame ahead and releases it on time; the executor serves parameters."""
 
     def __init__(self, stopping: threading.Event) -> None:
         super().__init__("camera")
@@ -67,7 +75,9 @@ class CameraNode(Node):
         qos = image_qos(self.parameters["reliability"], depth=5)
         output = self.parameters["output"]
         self._raw = self.create_publisher(Image, "image", qos) if output != "compressed" else None
-        self._jpeg = self.create_publisher(CompressedImage, "image/compressed", qos) if output != "raw" else None
+        self._jpeg = (
+            self.create_publisher(CompressedImage, "image/compressed", qos) if output != "raw" else None
+        )
         self._labels = self.create_publisher(GroundTruth, "labels", QoSProfile(depth=50))
         self._released = 0
         self._late = 0
@@ -100,11 +110,14 @@ class CameraNode(Node):
 
     def _release_all(self) -> None:
         rng = np.random.default_rng([self.parameters["seed"], 1])
+        self._wait_for_subscribers()
         period_s = 1.0 / self.parameters["rate_hz"]
         jitter_s = self.parameters["jitter_ms"] / 1e3
         due_s = time.monotonic() + period_s
         for frame in self._frames:
             release = self._prepare(frame)
+            while not self.parameters["streaming"] and not self.stopping.wait(_HOLD_S):
+                due_s = time.monotonic()
             if self.stopping.wait(max(0.0, due_s + rng.uniform(-jitter_s, jitter_s) - time.monotonic())):
                 self._ended = "stopped"
                 return
@@ -113,6 +126,12 @@ class CameraNode(Node):
             if time.monotonic() > due_s + period_s:
                 self._late += 1
                 due_s = time.monotonic()
+
+    def _wait_for_subscribers(self) -> None:
+        wanted = self.parameters["wait_for_subscribers"]
+        images = [publisher for publisher in (self._raw, self._jpeg) if publisher is not None]
+        while sum(p.get_subscription_count() for p in images) < wanted and not self.stopping.wait(0.02):
+            pass
 
     def _prepare(self, frame: Frame) -> _Release:
         rgb, label = frame
@@ -137,7 +156,9 @@ class CameraNode(Node):
 
     def _jpeg_message(self, rgb: Any, header: Header) -> CompressedImage:
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        _done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.parameters["jpeg_quality"]])
+        _done, encoded = cv2.imencode(
+            ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.parameters["jpeg_quality"]]
+        )
         data = array("B")
         data.frombytes(encoded.tobytes())
         return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=data)

@@ -17,7 +17,7 @@ import dynofa_ros.msg as messages
 from dynofa_ros.board import state
 from dynofa_ros.engine.compressed import CompressedFrame
 from dynofa_ros.engine.image import ImageFrame
-from dynofa_ros.manager import decision, operating_point, qos
+from dynofa_ros.manager import decision, operating_point
 
 T = TypeVar("T")
 
@@ -50,6 +50,9 @@ def _to_field(kind: str, value: Any) -> Any:
     if kind.startswith("sequence<"):
         inner = kind[len("sequence<") : -1]
         return [_to_field(inner, item) for item in value]
+    if kind == "dynofa_ros/QosTarget":
+        lifetime_s = 0.0 if math.isinf(value.lifetime_s) else value.lifetime_s
+        return fill(messages.QosTarget(), value, lifetime_s=lifetime_s)
     if kind.startswith("dynofa_ros/"):
         return fill(getattr(messages, kind.split("/")[1])(), value)
     if kind in ("double", "float"):
@@ -80,15 +83,6 @@ def _from_field(value: Any) -> Any:
     return tuple(_from_field(item) for item in value)
 
 
-def qos_target(message: messages.QosTarget) -> qos.QosTarget:
-    """The target, validated.
-
-    Raises:
-        RefusedMessage: a field is NaN, negative or out of range; the message names it and its value.
-    """
-    return build(qos.QosTarget, message).validated()
-
-
 def image_frame(message: Image) -> ImageFrame:
     """A view of the message's pixels; nothing is copied or checked here."""
     return ImageFrame(
@@ -107,11 +101,13 @@ def compressed_frame(message: CompressedImage) -> CompressedFrame:
 
 
 def image_message(pixels: npt.NDArray[np.uint8], encoding: str, header: Any) -> Image:
-    """An Image of `pixels`, uint8 (h, w, 3), with that header; `array.frombytes` is the fast way into a message."""
+    """An Image of `pixels`, uint8 (h, w, channels); `array.frombytes` is the fast way into a message."""
     height, width, channels = pixels.shape
     data = array("B")
     data.frombytes(np.ascontiguousarray(pixels).data)
-    return Image(header=header, height=height, width=width, encoding=encoding, step=width * channels, data=data)
+    return Image(
+        header=header, height=height, width=width, encoding=encoding, step=width * channels, data=data
+    )
 
 
 def stamp_ns(stamp: Time) -> int:

@@ -29,17 +29,23 @@ class Health:
 class Diagnostics:
     """Publishes what `health` says once a second, and at once when told to."""
 
-    def __init__(self, node: Node, health: Callable[[], Health], guard: Callable[..., Callable[..., object]]) -> None:
+    def __init__(
+        self, node: Node, health: Callable[[], Health], guard: Callable[..., Callable[..., object]]
+    ) -> None:
         self._node = node
         self._health = health
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(1.0, guard(self.publish), clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(
+            1.0, guard(self.publish), clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def publish(self) -> None:
         """Publish now."""
         health = self._health()
         name = self._node.get_fully_qualified_name().lstrip("/")
-        status = DiagnosticStatus(level=health.level, name=name, message=health.text, hardware_id="dynofa_ros")
+        status = DiagnosticStatus(
+            level=health.level, name=name, message=health.text, hardware_id="dynofa_ros"
+        )
         status.values = [KeyValue(key=key, value=text) for key, text in key_values(health.values)]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()

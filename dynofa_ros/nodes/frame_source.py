@@ -1,4 +1,4 @@
-"""Where a camera node's frames come from: rendered digits, an image folder, or a video file. No ROS in here."""
+"""Where a camera node's frames come from: rendered digits, an image folder or a video file. No ROS here."""
 
 from __future__ import annotations
 

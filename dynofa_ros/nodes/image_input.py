@@ -22,12 +22,15 @@ def image_qos(reliability: str, depth: int) -> QoSProfile:
     """Volatile, keep-last profile. Never with a deadline: publishers that offer none would stop matching."""
     policy = QoSReliabilityPolicy.RELIABLE if reliability == RELIABLE else QoSReliabilityPolicy.BEST_EFFORT
     return QoSProfile(
-        history=QoSHistoryPolicy.KEEP_LAST, depth=depth, reliability=policy, durability=QoSDurabilityPolicy.VOLATILE
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=policy,
+        durability=QoSDurabilityPolicy.VOLATILE,
     )
 
 
 def matching_reliability(offered: list[QoSReliabilityPolicy], wanted: str) -> str:
-    """What to request: `wanted` unless "auto"; then reliable where every publisher offers it, else best effort."""
+    """What to request: `wanted`, or for "auto" reliable where every publisher offers it, else best effort."""
     if wanted != "auto":
         return wanted
     reliable = bool(offered) and all(policy == QoSReliabilityPolicy.RELIABLE for policy in offered)
@@ -41,10 +44,16 @@ class _Arrivals:
 
 
 class ImageInput:
-    """One subscription to `image` or `image/compressed`, re-created when the publishers' QoS asks for another."""
+    """One subscription to `image` or `image/compressed`, made anew when the publishers' QoS asks for it."""
 
     def __init__(
-        self, node: Any, on_image: Callable[[Any], None], *, transport: str, reliability: str, warn_after_s: float
+        self,
+        node: Any,
+        on_image: Callable[[Any], None],
+        *,
+        transport: str,
+        reliability: str,
+        warn_after_s: float,
     ) -> None:
         self._node = node
         self._on_image = on_image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -23,8 +24,8 @@ AUTOSTART = Declared(
 class ManagedNode(LifecycleNode):
     """Subclasses implement `configure`, `activate`, `deactivate`, `cleanup` and `health`.
 
-    `configure` and `activate` may raise a DynofaError: the transition fails, the sentence is logged and shown in
-    /diagnostics, and the same transition can be asked for again once the cause is mended.
+    `configure` and `activate` may raise a DynofaError: the transition fails, the sentence is logged and
+    shown in /diagnostics, and the same transition can be asked for again once the cause is mended.
     """
 
     def __init__(self, name: str, declared: tuple[Declared, ...], stopping: threading.Event) -> None:
@@ -35,8 +36,28 @@ class ManagedNode(LifecycleNode):
         self.problem = ""
         self.parameters = Parameters(self, (AUTOSTART, *declared))
         self.diagnostics = Diagnostics(self, self._report, self.guard)
+        self._answer_impossible_transitions()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._start_timer = self.every(0.001, self._autostart) if self.parameters["autostart"] else None
+
+    def _answer_impossible_transitions(self) -> None:
+        """Before Kilted, rclpy raises where a transition is not possible, and the caller waits forever."""
+        service = getattr(self, "_service_change_state", None)
+        if service is None:
+            return
+        change_state = service.callback
+
+        def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            try:
+                return change_state(request, response)
+            except Exception as error:  # noqa: BLE001 - rclpy's own exception type is private
+                self.guard.warn(
+                    "transition", f"transition {request.transition.id} is not possible now: {error}"
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """A guarded timer on the steady clock."""

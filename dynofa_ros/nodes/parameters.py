@@ -15,7 +15,7 @@ from dynofa_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class Declared:
-    """One parameter: its default fixes the type; `low`/`high` bound numbers; `words` lists what a string may be."""
+    """One parameter: its default fixes the type, `low` and `high` bound numbers, `words` lists allowed strings."""
 
     name: str
     default: bool | int | float | str
@@ -27,7 +27,9 @@ class Declared:
 
     def descriptor(self) -> ParameterDescriptor:
         """What `ros2 param describe` shows."""
-        text = self.description + ("" if self.at_run_time else " Takes effect at the next configure or start.")
+        text = self.description + (
+            "" if self.at_run_time else " Takes effect at the next configure or start."
+        )
         descriptor = ParameterDescriptor(name=self.name, description=text)
         if self.words:
             descriptor.additional_constraints = "one of: " + ", ".join(self.words)
@@ -55,7 +57,9 @@ class Parameters:
         try:
             value = self._node.declare_parameter(item.name, item.default, item.descriptor()).value
         except ParameterException as error:
-            raise ConfigError(f"node {self._node.get_name()}", f"parameter {item.name}", str(error)) from error
+            raise ConfigError(
+                f"node {self._node.get_name()}", f"parameter {item.name}", str(error)
+            ) from error
         reason = self._refusal(item, value)
         if reason:
             raise ConfigError(f"node {self._node.get_name()}", f"parameter {item.name}", reason)

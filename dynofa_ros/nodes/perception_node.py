@@ -58,7 +58,9 @@ class PerceptionNode(ManagedNode):
         self._output = PerceptionOutput(self, self._perception.family.labels)
         self._stats = self.create_publisher(InferenceStats, "inference_stats", 10)
         application = self.create_publisher(Application, "application", LATCHED)
-        decisions = self.create_subscription(SubnetDecision, "subnet_decision", self.guard(self._on_decision), 10)
+        decisions = self.create_subscription(
+            SubnetDecision, "subnet_decision", self.guard(self._on_decision), 10
+        )
         board = self.create_subscription(BoardState, "board_state", self.guard(self._on_board), 10)
         pin = self.create_service(SetSubnet, "~/set_subnet", self._on_set_subnet)
         self._entities = [
@@ -106,7 +108,9 @@ class PerceptionNode(ManagedNode):
         self._sequences.clear()
 
     def _open_or_idle(self) -> None:
-        idle = self.parameters["idle_when_unwatched"] and self._output is not None and not self._output.watched
+        idle = (
+            self.parameters["idle_when_unwatched"] and self._output is not None and not self._output.watched
+        )
         if idle and self._input is not None:
             self.get_logger().info("nobody watches: taking no images")
             self._close_input()
@@ -173,7 +177,9 @@ class PerceptionNode(ManagedNode):
             self._forget_clock()
             return
         if self._board_seen_s is None:
-            self.get_logger().info(f"emulated clocks: inference is stretched to {wanted} of board {message.board}")
+            self.get_logger().info(
+                f"emulated clocks: inference is stretched to {wanted} of board {message.board}"
+            )
         self._board_seen_s = time.monotonic()
         self._core.set_clock(wanted, domain.current_mhz, max(domain.available_mhz))
 
@@ -216,7 +222,14 @@ class PerceptionNode(ManagedNode):
             "last_refusal": self._last_refusal,
         }
         if stats is not None:
-            names = ("subnet", "latency_p95_ms", "received_total", "inferred_total", "dropped_total", "last_drop")
+            names = (
+                "subnet",
+                "latency_p95_ms",
+                "received_total",
+                "inferred_total",
+                "dropped_total",
+                "last_drop",
+            )
             values.update({name: getattr(stats, name) for name in names})
             values.update({f"dropped_{reason}": count for reason, count in stats.drops})
             values["clocks"] = "emulated clocks" if stats.emulated_clocks else "real clocks"

@@ -33,7 +33,11 @@ DISCOVERY_S = 0.5
 
 PARAMETERS = (
     Declared("path", "bag", "Folder of the bag to write; must not exist yet."),
-    Declared("topics", "", 'Topics to record from the start, "NAME TYPE, ..."; latched ones as "NAME TYPE latched".'),
+    Declared(
+        "topics",
+        "",
+        'Topics to record from the start, "NAME TYPE, ..."; latched ones as "NAME TYPE latched".',
+    ),
     Declared("discover", True, "Also record every other topic that appears and matches `include`."),
     Declared("include", ".*", "Regular expression over full topic names, for discovered topics."),
     Declared("exclude", "/parameter_events|/rosout", "Discovered topics that match this are left out."),

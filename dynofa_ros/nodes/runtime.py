@@ -28,23 +28,25 @@ class Runnable(Protocol):
         """Stop threads and give everything back; called once, before the node is destroyed."""
 
 
-class _StopSignal:
-    """Turns SIGINT and SIGTERM into an event, so that the end of a node is ordinary code."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self._previous = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
 
-    def _handle(self, _number: int, _frame: object) -> None:
-        self.event.set()
+def _stop_event() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, so that the end of a node is ordinary code."""
+    event = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda _number, _frame: event.set())
+    return event
 
-    def restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+
+def _ignore_signals() -> None:
+    """The end has begun: a second Ctrl-C (a shell and ros2 launch both send one) must not break it off."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def spin(node: Node, stop: threading.Event) -> None:
-    """Run callbacks in this thread until `stop` is set or the context ends; exceptions are counted, never raised."""
+    """Run callbacks in this thread until `stop` is set or the context ends; exceptions are only counted."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     guard: Guard = node.guard  # type: ignore[attr-defined]
@@ -67,21 +69,23 @@ def run(create: Callable[[threading.Event], Node], argv: Sequence[str] | None = 
     Returns:
         0 after SIGINT, SIGTERM or an ordinary end; 1 when the node could not start, with one line on stderr.
     """
-    rclpy.init(args=list(argv) if argv is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    stopping = _StopSignal()
+    stopping = _stop_event()
+    rclpy.init(
+        args=list(argv) if argv is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO
+    )
     node: Node | None = None
     try:
-        node = create(stopping.event)
-        spin(node, stopping.event)
+        node = create(stopping)
+        spin(node, stopping)
         return 0
     except DynofaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
+        _ignore_signals()
         if node is not None:
             _close(node)
         rclpy.try_shutdown()
-        stopping.restore()
 
 
 def _close(node: Node) -> None:

@@ -169,7 +169,9 @@ class _Source:
         expand = None
         if config.expands:
             name = f"{prefix}inverted_bottleneck."
-            expand = self.conv(name + conv, name + norm, config.in_channels, mid, activation=config.activation)
+            expand = self.conv(
+                name + conv, name + norm, config.in_channels, mid, activation=config.activation
+            )
         name = f"{prefix}point_linear."
         return StaticBlock(
             expand=expand,

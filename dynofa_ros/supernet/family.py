@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dynofa_ros.errors import ConfigError
+
 from .extraction import FloatArray, StaticNetwork, extract
 from .family_file import Accuracy, FamilyFile, InputSpec, MemberEntry, read_family_file
 from .random_weights import random_tensors
 from .space import OfaMbv3Space
 from .subnet_spec import SubnetSpec
 from .weights import check_shapes, load_tensors, subnet_statistics
-
-from dynofa_ros.errors import ConfigError
 
 __all__ = ["Accuracy", "Family", "FamilyMember", "InputSpec", "load_family", "random_family"]
 

@@ -127,7 +127,9 @@ def _labels(root: _Fields) -> tuple[str, ...]:
         except OSError as error:
             raise ConfigError(root.path, "labels", f"cannot read {file}: {error.strerror}") from error
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ConfigError(root.path, "labels", "must be a list of texts, or the name of a file with one per line")
+        raise ConfigError(
+            root.path, "labels", "must be a list of texts, or the name of a file with one per line"
+        )
     return tuple(labels)
 
 
@@ -150,7 +152,9 @@ def _member(fields: _Fields) -> MemberEntry:
 def _accuracy(fields: _Fields) -> Accuracy:
     source = fields.text("source")
     if source not in SOURCES:
-        raise ConfigError(fields.path, fields.name("source"), f"{source!r} is not one of {', '.join(SOURCES)}")
+        raise ConfigError(
+            fields.path, fields.name("source"), f"{source!r} is not one of {', '.join(SOURCES)}"
+        )
     value = fields.number("value", 0.0, 1.0)
     known = fields.get("low") is not None or fields.get("high") is not None or source == "measured"
     low = fields.number("low", 0.0, value) if known else math.nan
@@ -207,7 +211,11 @@ class _Fields:
     def integers(self, key: str) -> tuple[int, ...]:
         """Non-empty list of positive integers."""
         value = self.required(key)
-        if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(type(item) is int and item > 0 for item in value)
+        ):
             raise self._wrong(key, value, "a list of positive integers")
         return tuple(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,23 +38,22 @@ def allow_torchvision_without_operators() -> None:
     `ofa` imports torchvision's Python parts only. A torchvision that imports is left as it is.
     """
     with contextlib.suppress(ImportError, RuntimeError, OSError):
-        import torchvision  # type: ignore[import-untyped]  # noqa: F401
+        import torchvision  # noqa: F401
 
         return
-    for name in list(__import__("sys").modules):
-        if name == "torchvision" or name.startswith("torchvision."):
-            del __import__("sys").modules[name]
-    library = torch.library.Library("torchvision", "DEF")  # noqa: TOR901
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in TORCHVISION_OPERATORS:
         with contextlib.suppress(RuntimeError):
-            library.define(f"{operator} -> Tensor")
+            library.define(f"{operator} -> Tensor")  # type: ignore[no-untyped-call]
     _libraries.append(library)
 
 
 def build_supernet(space: OfaMbv3Space) -> Any:
     """`OFAMobileNetV3` of this space with random weights, as a torch module."""
     allow_torchvision_without_operators()
-    from ofa.imagenet_classification.elastic_nn.networks import (  # type: ignore[import-untyped]
+    from ofa.imagenet_classification.elastic_nn.networks import (
         OFAMobileNetV3,
     )
 
@@ -68,7 +68,7 @@ def build_supernet(space: OfaMbv3Space) -> Any:
 
 
 def initialised(net: Any) -> Any:
-    """He initialisation, and residual branches that start at zero, so that depth does not hinder the start."""
+    """He initialisation, and residual branches that start at zero: a deep network then starts to learn."""
     from ofa.utils import init_models
 
     init_models(net)

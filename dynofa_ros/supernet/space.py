@@ -124,7 +124,10 @@ class OfaMbv3Space:
         for position in spec.active_blocks():
             configs.append(
                 self.block(
-                    position, configs[-1].out_channels, spec.kernel_size[position], spec.expand_ratio[position]
+                    position,
+                    configs[-1].out_channels,
+                    spec.kernel_size[position],
+                    spec.expand_ratio[position],
                 )
             )
         return configs
@@ -153,7 +156,7 @@ class OfaMbv3Space:
         return total + widths[7] * widths[8] + widths[8] * self.n_classes
 
     def batch_norms(self, spec: SubnetSpec) -> dict[str, int]:
-        """Batch-norm layers of a sub-network (tensor name without its last part) and their active channels."""
+        """Batch-norm layers of a sub-network (tensor name without its last part), with active channels."""
         norms = {"first_conv.bn": self.widths[0]}
         for config in self.blocks(spec):
             norm = "bn.bn" if config.expands else "bn"

@@ -26,9 +26,7 @@ class SubnetSpec:
 
     def active_blocks(self) -> list[int]:
         """Indices 0..19 of the blocks that run."""
-        return [
-            stage * BLOCKS_PER_STAGE + i for stage, depth in enumerate(self.depth) for i in range(depth)
-        ]
+        return [stage * BLOCKS_PER_STAGE + i for stage, depth in enumerate(self.depth) for i in range(depth)]
 
     def architecture(self) -> tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """What distinguishes this sub-network from others: inactive blocks are left out."""

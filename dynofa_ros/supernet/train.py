@@ -18,12 +18,14 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from .ofa_torch import build_supernet, initialised, frozen_running_statistics, set_active
+from .family_file import InputSpec
+from .ofa_torch import build_supernet, frozen_running_statistics, initialised, set_active
 from .space import OfaMbv3Space
 from .subnet_spec import N_BLOCKS, N_STAGES, SubnetSpec, uniform_spec
 from .train_data import ImageArray, ImagePool, LabelArray, draw_batch, resize_area
 
-INPUT_MEAN, INPUT_STD = 127.5, 63.75
+DIGITS_INPUT = InputSpec((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+HOLD = 0.4
 CHECKPOINT_NAME = "checkpoint.pt"
 
 
@@ -47,14 +49,14 @@ class TrainConfig:
     phases: tuple[Phase, ...] = (
         Phase(300, 64, sandwich=False, easy=1.0),
         Phase(250, 64, sandwich=False, easy=0.5),
-        Phase(600, 96, sandwich=True),
-        Phase(550, 128, sandwich=True),
-        Phase(300, 160, sandwich=True),
+        Phase(500, 96, sandwich=True),
+        Phase(400, 128, sandwich=True),
+        Phase(150, 160, sandwich=True),
     )
     width_mult: float = 0.5
     resolutions: tuple[int, ...] = (64, 96, 128, 160)
     batch: int = 64
-    pool_size: int = 40_000
+    pool_size: int = 30_000
     easy_pool_size: int = 8_000
     learning_rate: float = 1e-3
     warmup_steps: int = 50
@@ -83,9 +85,10 @@ class TrainConfig:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then a cosine to zero."""
+    """Linear warm-up, constant until HOLD of all steps, then a cosine to zero."""
     warm = min(1.0, (step + 1) / config.warmup_steps)
-    return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    decay = max(0.0, step / config.steps - HOLD) / (1 - HOLD)
+    return config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * decay))
 
 
 def random_spec(space: OfaMbv3Space, rng: np.random.Generator, max_resolution: int) -> SubnetSpec:
@@ -100,11 +103,19 @@ def random_spec(space: OfaMbv3Space, rng: np.random.Generator, max_resolution: i
     )
 
 
-def to_input(images: Sequence[ImageArray] | ImageArray, resolution: int, device: torch.device) -> torch.Tensor:
+def to_input(
+    images: Sequence[ImageArray] | ImageArray,
+    resolution: int,
+    device: torch.device,
+    input_spec: InputSpec = DIGITS_INPUT,
+) -> torch.Tensor:
     """Square uint8 RGB images -> normalised tensor (n, 3, resolution, resolution)."""
     small = np.stack([resize_area(image, resolution) for image in images])
-    tensor = torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float()
-    return ((tensor - INPUT_MEAN) / INPUT_STD).contiguous(memory_format=torch.channels_last)
+    tensor = torch.from_numpy(small).to(device).permute(0, 3, 1, 2).float() / 255
+    mean, std = (
+        torch.tensor(part, device=device).view(1, 3, 1, 1) for part in (input_spec.mean, input_spec.std)
+    )
+    return ((tensor - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

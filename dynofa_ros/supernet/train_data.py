@@ -112,4 +112,4 @@ def draw_batch(pool: ImagePool, rng: np.random.Generator, batch: int) -> tuple[l
 def _vary(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     gain, offset = np.float32(rng.uniform(0.8, 1.2)), np.float32(rng.uniform(-12, 12))
     levels = np.clip(np.arange(256, dtype=np.float32) * gain + offset, 0, 255).astype(np.uint8)
-    return levels[image[:, :, rng.permutation(3)]]
+    return np.asarray(levels[image[:, :, rng.permutation(3)]], dtype=np.uint8)

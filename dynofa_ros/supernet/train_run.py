@@ -21,20 +21,20 @@ VALIDATION_SEED = 2
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto" takes the GPU where torch has one."""
+    """The named device; "auto" takes the GPU where torch has one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
 
 
-def run_training(
-    out: Path, device: str, resume: bool, seed: int, threads: int, save_every: int
-) -> Trainer:
+def run_training(out: Path, device: str, resume: bool, seed: int, threads: int, save_every: int) -> Trainer:
     """Train the supernet in folder `out`; returns the trainer at the end of its schedule."""
     config = TrainConfig(seed=seed)
     checkpoint = out / CHECKPOINT_NAME
     if checkpoint.exists() and not resume:
-        raise ConfigError(checkpoint, "", "exists already; pass --resume to continue, or choose another --out")
+        raise ConfigError(
+            checkpoint, "", "exists already; pass --resume to continue, or choose another --out"
+        )
     torch.set_num_threads(threads)
     side = max(config.resolutions)
     images = out / "images"

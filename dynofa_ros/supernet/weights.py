@@ -59,7 +59,7 @@ def compact(tensors: Mapping[str, FloatArray]) -> dict[str, np.ndarray]:
 
 
 def check_shapes(path: Path, tensors: Mapping[str, FloatArray], space: OfaMbv3Space) -> None:
-    """Raise ConfigError at the first supernet tensor that is missing or has another shape than `space` asks."""
+    """Raise ConfigError at the first tensor that is missing or has another shape than `space` asks for."""
     for name, shape in space.tensor_shapes().items():
         if name not in tensors:
             raise ConfigError(path, name, f"tensor is missing; the space asks for shape {shape}")

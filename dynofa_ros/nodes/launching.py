@@ -1,0 +1,108 @@
+"""What the launch files of this package share: arguments, and one function per node."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from launch.actions import SetEnvironmentVariable
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from dynofa_ros.paths import share_dir
+
+SHARE = share_dir()
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+ARGUMENTS = (
+    ("family", "", "family of sub-networks: a shipped one's name or a YAML file; empty: as in params_file"),
+    ("random_weights", "", "true: run a family without its weights; empty: as in params_file"),
+    ("board", "", "auto, linux or simulated:NAME; empty: as in params_file"),
+    ("params_file", str(SHARE / "config" / "dynofa.yaml"), "parameters of all nodes"),
+    ("namespace", "", "namespace of all nodes and topics"),
+    ("autostart", "true", "false: leave configure and activate to a lifecycle manager of your own"),
+    (
+        "dds_profile",
+        str(SHARE / "config" / "dds" / "fastdds.xml"),
+        "Fast DDS profile; none: leave DDS as it is",
+    ),
+    ("use_sim_time", "false", "true: image stamps are compared with /clock"),
+    ("log_level", "info", "debug, info, warn, error"),
+)
+
+
+def dds_profile(value: dict[str, str]) -> list[SetEnvironmentVariable]:
+    """Room for large images in shared memory, unless the user's environment names a profile of its own."""
+    if value["dds_profile"] in ("", "none") or any(os.environ.get(name) for name in PROFILE_VARIABLES):
+        return []
+    return [SetEnvironmentVariable(name, value["dds_profile"]) for name in PROFILE_VARIABLES]
+
+
+def _node(value: dict[str, str], executable: str, name: str, overrides: dict[str, Any], **more: Any) -> Node:
+    typed = {"use_sim_time": value["use_sim_time"] == "true", **overrides}
+    return Node(
+        package="dynofa_ros",
+        executable=executable,
+        name=name,
+        namespace=value["namespace"],
+        parameters=[value["params_file"], typed],
+        arguments=["--ros-args", "--log-level", f"{name}:={value['log_level']}"],
+        output="screen",
+        emulate_tty=True,
+        **more,
+    )
+
+
+def _given(value: dict[str, str], **kinds: type) -> dict[str, Any]:
+    """Overrides for those arguments that are not empty."""
+    given = {name: kind for name, kind in kinds.items() if value.get(name)}
+    return {
+        name: value[name] == "true" if kind is bool else _text(value[name]) for name, kind in given.items()
+    }
+
+
+def _text(value: str) -> ParameterValue:
+    """A string parameter: launch would otherwise read "1" as a number."""
+    return ParameterValue(value, value_type=str)
+
+
+def perception(value: dict[str, str], name: str, application: str, image: str) -> Node:
+    """One perception node on topic `image`."""
+    overrides = _given(value, family=str, random_weights=bool, image_transport=str, autostart=bool)
+    topics = [("image", image), ("image/compressed", f"{image}/compressed")]
+    return _node(
+        value, "perception_node", name, {"application": _text(application), **overrides}, remappings=topics
+    )
+
+
+def manager(value: dict[str, str]) -> Node:
+    """The manager."""
+    return _node(value, "manager_node", "manager", _given(value, autostart=bool))
+
+
+def board(value: dict[str, str]) -> Node:
+    """The board."""
+    return _node(value, "board_node", "board", _given(value, board=str))
+
+
+def camera(value: dict[str, str], name: str, application: str, image: str, seed: int) -> Node:
+    """A camera that renders digits."""
+    overrides: dict[str, Any] = {"application": _text(application), "seed": seed}
+    if value.get("image_transport") == "compressed":
+        overrides["output"] = _text("compressed")
+    topics = [("image", image), ("image/compressed", f"{image}/compressed"), ("labels", f"{name}/labels")]
+    return _node(value, "camera_node", name, overrides, remappings=topics)
+
+
+def rviz(value: dict[str, str]) -> Node:
+    """rviz2 with the shipped displays."""
+    configuration = str(SHARE / "config" / "rviz" / "dynofa.rviz")
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz2",
+        namespace=value["namespace"],
+        arguments=["-d", configuration],
+        remappings=[("image", value["image"])],
+        output="screen",
+    )

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynofa_ros.errors import RefusedMessage
+from dynofa_ros.manager.decision import SubnetAlternative, SubnetDecision
+from dynofa_ros.manager.operating_point import OperatingPoint
+from dynofa_ros.manager.reflex import Reflex, ReflexConfig
+
+LATENCY_MS = {"small": 4.0, "middle": 8.0, "large": 16.0}
+ACCURACY = {"small": 0.90, "middle": 0.94, "large": 0.97}
+POINTS = [
+    OperatingPoint(
+        name, accuracy=ACCURACY[name], latency_ms=ms, clock_domain="cpu0", clocked_fraction=1.0,
+        reference_mhz=2000.0,
+    )
+    for name, ms in LATENCY_MS.items()
+]  # fmt: skip
+PERIOD_S = 1.0 / 30.0
+
+
+def decide(subnet="large", target_ms=25.0, sequence=1, **fields):
+    alternatives = tuple(SubnetAlternative(name) for name in LATENCY_MS)
+    fields = {"validity_ms": 2000.0, "alternatives": alternatives, **fields}
+    return SubnetDecision("front", "m", sequence, subnet=subnet, target_latency_ms=target_ms, **fields)
+
+
+def ready(**config):
+    reflex = Reflex(ReflexConfig(**config))
+    reflex.set_points(POINTS)
+    return reflex
+
+
+def run(reflex, seconds, start_s=0.0, slowdown=1.0, overhead_ms=3.0, decision=None):
+    """Run frames and return the names chosen; the decision is renewed with every frame."""
+    names = []
+    for frame in range(round(seconds / PERIOD_S)):
+        now_s = start_s + frame * PERIOD_S
+        if decision is not None:
+            reflex.on_decision(decision, now_s)
+        name = reflex.choose(now_s)
+        factor = slowdown(frame) if callable(slowdown) else slowdown
+        reflex.update(name, LATENCY_MS[name] * factor, overhead_ms, now_s)
+        names.append(name)
+    return names
+
+
+def test_follows_a_decision_that_fits():
+    assert run(ready(), 1.0, decision=decide())[-1] == "large"
+
+
+def test_moves_down_within_two_frames_of_a_slow_down():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    assert run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide())[:3] == ["large", "large", "middle"]
+
+
+def test_one_outlier_moves_nothing():
+    names = run(ready(), 6.0, slowdown=lambda frame: 20.0 if frame == 90 else 1.0, decision=decide())
+    assert set(names) == {"large"}
+
+
+def test_returns_to_the_decided_sub_network_after_the_load_has_gone():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    run(reflex, 2.0, 4.0, slowdown=2.0, decision=decide())
+    assert run(reflex, 3.0, 6.0, decision=decide())[-1] == "large"
+
+
+def test_never_exceeds_the_decided_sub_network():
+    assert set(run(ready(), 5.0, decision=decide("middle", target_ms=100.0))) == {"middle"}
+
+
+def test_upward_moves_wait_for_the_dwell():
+    reflex = ready(dwell_s=1.0)
+    burst = run(reflex, 8.0, slowdown=lambda frame: 2.0 if 60 <= frame < 64 else 1.0, decision=decide())
+    changes = [i for i in range(1, len(burst)) if burst[i] != burst[i - 1]]
+    assert len(changes) == 2
+    assert (changes[1] - changes[0]) * PERIOD_S >= 1.0 - 1e-9
+
+
+def test_a_slower_clock_moves_down_with_the_next_frame():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    reflex.set_clock("cpu0", 1000.0)
+    assert reflex.expected_ms("large") == 32.0
+    assert reflex.choose(4.0) == "middle"
+
+
+def test_a_tighter_target_binds_with_the_next_frame_and_a_wider_one_too():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    reflex.on_decision(decide("middle", target_ms=12.0, sequence=2), 4.0)
+    assert reflex.choose(4.0) == "middle"
+    reflex.on_decision(decide("large", target_ms=25.0, sequence=3), 4.1)
+    assert reflex.choose(4.1) == "large"
+
+
+def test_runs_the_smallest_where_nothing_fits():
+    assert run(ready(), 1.0, slowdown=50.0, decision=decide())[-1] == "small"
+
+
+def test_alone_and_without_a_target_it_keeps_up_with_the_camera():
+    reflex = ready(keep_up=0.9)
+    assert reflex.choose(0.0) == "small"
+    reflex.set_period(33.3)
+    assert reflex.choose(0.1) == "large"
+    assert math.isnan(reflex.target_latency_ms(0.1))
+
+
+def test_after_the_lease_it_keeps_the_last_target_on_its_own_front():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide("small", target_ms=25.0))
+    assert reflex.decision(7.0) is None
+    assert reflex.target_latency_ms(7.0) == 25.0
+    assert reflex.choose(7.0) == "large"
+
+
+def test_a_default_target_counts_before_any_decision():
+    reflex = ready(default_latency_ms=12.0)
+    run(reflex, 2.0, overhead_ms=1.0)
+    assert reflex.current == "middle"
+
+
+def test_refuses_a_decision_that_names_an_unknown_sub_network_whole():
+    reflex = ready()
+    reflex.on_decision(decide("middle"), 0.0)
+    for wrong in (
+        decide("huge"),
+        decide(element="gpu"),
+        decide(alternatives=(SubnetAlternative("huge"),)),
+        decide(validity_ms=math.nan),
+        decide(percentile=1.0),
+        decide(target_ms=-1.0),
+    ):
+        with pytest.raises(RefusedMessage, match=r"huge|gpu|validity|percentile|target"):
+            reflex.on_decision(wrong, 0.1)
+    assert reflex.decision(0.1) == decide("middle")
+
+
+def test_a_pin_holds_until_its_time_and_refuses_unknown_names():
+    reflex = ready()
+    reflex.on_decision(decide(), 0.0)
+    with pytest.raises(RefusedMessage, match="huge"):
+        reflex.pin("huge", 5.0)
+    reflex.pin("small", 1.0)
+    assert reflex.choose(0.5) == "small"
+    assert reflex.choose(1.5) != "small" or reflex.choose(2.5) != "small"
+
+
+def test_refuses_points_that_contradict_themselves():
+    with pytest.raises(RefusedMessage, match="latency_ms"):
+        Reflex().set_points([OperatingPoint("p", latency_ms=0.0)])
+    with pytest.raises(RefusedMessage, match="each sub-network once"):
+        Reflex().set_points([POINTS[0], POINTS[0]])
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.2, 10.0), st.floats(0.0, 50.0)), min_size=1, max_size=120),
+    st.sampled_from(list(LATENCY_MS)),
+)
+def test_whatever_is_measured_it_stays_on_the_ladder_and_moves_up_at_most_once_per_dwell(frames, decided):
+    reflex = ready(dwell_s=1.0)
+    ladder = list(LATENCY_MS)
+    ups = []
+    previous = None
+    for index, (slowdown, overhead_ms) in enumerate(frames):
+        now_s = index * PERIOD_S
+        reflex.on_decision(decide(decided), now_s)
+        name = reflex.choose(now_s)
+        assert ladder.index(name) <= ladder.index(decided)
+        if previous is not None and ladder.index(name) > ladder.index(previous):
+            ups.append(now_s)
+        reflex.update(name, LATENCY_MS[name] * slowdown, overhead_ms, now_s)
+        previous = name
+    assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in zip(ups, ups[1:], strict=False))

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
+
+
+def feed(values, **kwargs):
+    estimator = SlowdownEstimator(**kwargs)
+    for value in values:
+        estimator.update(value)
+    return estimator
+
+
+def test_without_samples_it_is_the_prior_and_the_median_is_unknown():
+    estimator = SlowdownEstimator(prior=1.15)
+    assert estimator.tail(0.95) == 1.15
+    assert math.isnan(estimator.median())
+
+
+def test_few_fast_samples_do_not_go_below_the_prior():
+    assert feed([1.0] * 10, prior=1.15).tail(0.95) == 1.15
+    assert feed([1.0] * 30, prior=1.15).tail(0.95) == 1.0
+
+
+def test_a_sustained_slow_down_shows_with_its_second_frame():
+    estimator = feed([1.0] * 100)
+    estimator.update(1.4)
+    estimator.update(1.4)
+    assert estimator.tail(0.95) == 1.4
+
+
+def test_one_outlier_does_not_show():
+    for before in (0, 1, 2, 5, 40, 128):
+        assert feed([*[1.0] * before, 20.0]).tail(0.95) <= 1.15
+
+
+def test_one_outlier_does_not_show_at_a_high_percentile_either():
+    assert feed([*[1.0] * 100, 20.0, *[1.0] * 20]).tail(0.99) <= 1.15
+
+
+def test_a_load_that_has_gone_is_forgotten_before_the_window_is_through():
+    for load in (20, 60, 128):
+        assert feed([1.0] * 68 + [1.5] * load + [1.0] * 33).tail(0.95) == 1.0
+
+
+def test_as_many_samples_exceed_the_tail_as_its_percentile_allows():
+    rng = np.random.default_rng(1)
+    estimator = feed(rng.lognormal(0.0, 0.2, 200))
+    exceeded = 0
+    for value in rng.lognormal(0.0, 0.2, 5000):
+        exceeded += value > estimator.tail(0.95)
+        estimator.update(value)
+    assert 0.03 < exceeded / 5000 < 0.06
+
+
+def test_the_tail_is_the_empirical_quantile_of_a_full_window():
+    values = [1.0 + i / 1000.0 for i in range(100)]
+    scrambled = [values[(37 * i) % 100] for i in range(100)]
+    tail = feed(scrambled, window=100).tail(0.9)
+    assert sum(value > tail for value in values) == 9
+
+
+def test_absurd_samples_are_ignored_and_counted():
+    estimator = feed([1.0, math.nan, math.inf, -1.0, 0.0, 1e9, 1.0])
+    assert (len(estimator), estimator.ignored) == (2, 5)
+
+
+def test_overhead_accepts_zero_and_refuses_negative_times():
+    estimator = OverheadEstimator(prior=4.0)
+    assert estimator.update(0.0)
+    assert not estimator.update(-0.1)
+
+
+def test_reset_returns_to_the_prior():
+    estimator = feed([2.0] * 50)
+    estimator.reset()
+    assert estimator.tail(0.95) == estimator.prior
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300), st.floats(0.01, 0.999))
+def test_always_finite_positive_and_within_what_was_seen(values, percentile):
+    estimator = feed(values)
+    tail = estimator.tail(percentile)
+    assert 0.0 < tail <= max([estimator.prior, *(v for v in values if 0.05 <= v <= 200.0)])
+
+
+@given(st.lists(st.floats(0.5, 5.0), min_size=1, max_size=200))
+def test_the_tail_rises_with_the_percentile(values):
+    estimator = feed(values)
+    tails = [estimator.tail(p) for p in (0.5, 0.9, 0.95, 0.99)]
+    assert tails == sorted(tails)
