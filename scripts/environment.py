@@ -121,9 +121,8 @@ def set_done(name: str, key: str) -> None:
 
 def venv_key(plan: Plan) -> str:
     """Changes when the virtual environment cannot be used any more: other Python, place or kind of ROS 2."""
-    return _digest(
-        [sys.version, sys.executable, str(VENV), "wheels" if plan.wheels else os.environ["ROS_DISTRO"]]
-    )
+    source = "wheels" if plan.wheels else os.environ["ROS_DISTRO"]
+    return _digest([sys.version, os.path.realpath(sys.executable), str(VENV), source])
 
 
 def make_venv(plan: Plan, env: dict[str, str]) -> str:
@@ -135,7 +134,7 @@ def make_venv(plan: Plan, env: dict[str, str]) -> str:
         print("Replacing .venv: it was made for another place, Python or ROS 2, or is incomplete.")
         shutil.rmtree(VENV)
     for leftover in ("build", "install"):
-        shutil.rmtree(ROOT / leftover, ignore_errors=True)
+        shutil.rmtree(ROOT / leftover / "dynofa_ros", ignore_errors=True)
     site = [] if plan.wheels else ["--system-site-packages"]
     source = "wheels" if plan.wheels else f"installation ({os.environ['ROS_DISTRO']})"
     title = f"[1/3] .venv with Python {prerequisites.python_version()}, ROS 2 from {source}"

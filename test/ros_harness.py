@@ -188,7 +188,7 @@ class Probe:
         return future.result()
 
     def wait(self, condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-        """Spin until `condition` holds and return its value; AssertionError naming `what` after `patience_s`."""
+        """Spin until `condition` holds and return its value; AssertionError naming `what` otherwise."""
         end_s = time.monotonic() + patience_s
         while True:
             value = condition()

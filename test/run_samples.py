@@ -17,7 +17,9 @@ def make_run(name="managed", seconds=6.0, late=False):
         for i in range(int(seconds * 10))
     )  # fmt: skip
     board = tuple(
-        BoardSample(0.2 * i, 7.0, {"cpu0": 1728.0 if i < 15 else 600.0}, {"cpu0": 1728.0}, {"cpu": 45.0 + 0.01 * i})
+        BoardSample(
+            0.2 * i, 7.0, {"cpu0": 1728.0 if i < 15 else 600.0}, {"cpu0": 1728.0}, {"cpu": 45.0 + 0.01 * i}
+        )
         for i in range(int(seconds * 5))
     )
     decisions = (

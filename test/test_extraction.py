@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from supernet_fixtures import lively_tensors, need_ofa, random_spec
 
 from dynofa_ros.supernet.extraction import extract, shrink_kernel
 from dynofa_ros.supernet.space import OfaMbv3Space
+from supernet_fixtures import lively_tensors, need_ofa, random_spec
 
 
 @pytest.mark.parametrize("width_mult", [0.35, 0.5, 1.0, 1.2])
@@ -23,7 +23,9 @@ def test_extracted_networks_give_the_logits_of_ofa(width_mult, seed):
     load_tensors_into(net, tensors)
     set_active(net, spec)
     subnet = net.get_active_subnet().eval()
-    images = torch.randn(2, 3, spec.resolution, spec.resolution, generator=torch.Generator().manual_seed(seed))
+    images = torch.randn(
+        2, 3, spec.resolution, spec.resolution, generator=torch.Generator().manual_seed(seed)
+    )
     with torch.inference_mode():
         expected = subnet(images)
         actual = StaticForward(extract(space, tensors, spec), torch.device("cpu"))(images)

@@ -14,7 +14,9 @@ from dynofa_ros.simulation.records import Accounting, BoardSample, Event, Frame
 
 def frame(t_s, latency_ms=5.0, target_ms=10.0, subnet="s", label="3", predicted="3"):
     inferred = not math.isnan(latency_ms)
-    return Frame("front", int(t_s * 1e9), t_s, target_ms, latency_ms, 1.0, subnet if inferred else "", label, predicted)
+    return Frame(
+        "front", int(t_s * 1e9), t_s, target_ms, latency_ms, 1.0, subnet if inferred else "", label, predicted
+    )
 
 
 def frames(verdicts, period_s=0.1):
@@ -129,7 +131,9 @@ def test_energy_integrates_a_ramp_and_skips_missing_samples():
 
 
 def test_clock_changes_count_every_domain():
-    samples = [BoardSample(i, 1.0, {"cpu0": mhz, "gpu": 500.0}) for i, mhz in enumerate((1000, 1000, 600, 1000))]
+    samples = [
+        BoardSample(i, 1.0, {"cpu0": mhz, "gpu": 500.0}) for i, mhz in enumerate((1000, 1000, 600, 1000))
+    ]
     assert metrics.clock_changes(samples) == 2
 
 
@@ -143,7 +147,9 @@ def test_switches_skip_frames_without_result():
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(-3, 3))
 def test_an_account_is_complete_only_if_every_frame_has_a_fate(lost, inferred, dropped, error):
     received = inferred + dropped
-    account = Accounting("front", lost + received, received + error, inferred, {"replaced_by_newer": dropped}, inferred)
+    account = Accounting(
+        "front", lost + received, received + error, inferred, {"replaced_by_newer": dropped}, inferred
+    )
     assert account.in_flight == error
     assert account.complete == (error == 0)
 

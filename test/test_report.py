@@ -7,10 +7,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from run_samples import make_run
 
 from dynofa_ros.simulation.report import Check, ReportContext, render
 from dynofa_ros.simulation.svg import Plot, nice_ceiling, nice_ticks, text_rows
+from run_samples import make_run
 
 VOID = {"meta", "link", "br", "img"}
 
@@ -64,7 +64,14 @@ def test_every_frame_is_drawn_with_its_numbers():
 
 def test_figures_of_all_tables_are_there():
     html = page(make_run("managed"), make_run("unmanaged", late=True))
-    for text in ("never", "0 ms", "42.0 J", "cpu0 capped at 600 MHz", "lost in transport", "the clock is capped"):
+    for text in (
+        "never",
+        "0 ms",
+        "42.0 J",
+        "cpu0 capped at 600 MHz",
+        "lost in transport",
+        "the clock is capped",
+    ):
         assert text in html
     assert "the same again" not in html
     assert "&lt;most&gt;" in html
@@ -72,7 +79,9 @@ def test_figures_of_all_tables_are_there():
 
 def test_a_run_without_board_labels_or_results_still_makes_a_report():
     bare = [dataclasses.replace(f, subnet="", label="", latency_ms=float("nan")) for f in make_run().frames]
-    run = dataclasses.replace(make_run(), frames=tuple(bare), board=(), decisions=(), events=(), simulated=False)
+    run = dataclasses.replace(
+        make_run(), frames=tuple(bare), board=(), decisions=(), events=(), simulated=False
+    )
     html = page(dataclasses.replace(run, emulated_clocks=False))
     assert "simulated board" not in html
     assert "Board power" not in html

@@ -20,8 +20,8 @@ def add_parser(subparsers: Any) -> None:
         help="replay a recorded camera topic",
         description=(
             "Runs the engine and the manager over a camera topic of a rosbag2 bag (MCAP or sqlite3; Image or "
-            "CompressedImage), in lock step with the bag's time and without ROS. Labels come from topics of type "
-            "dynofa_ros/msg/GroundTruth, targets from recorded QosTarget messages unless given here. Writes "
+            "CompressedImage), in lock step with the bag's time and without ROS. Labels come from topics of "
+            "type GroundTruth, targets from recorded QosTarget messages unless given here. Writes "
             "evaluation.json and evaluation.html: accuracy, latency percentiles, deadline misses, switches."
         ),
     )

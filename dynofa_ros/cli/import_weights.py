@@ -16,9 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "import-weights", help="convert a torch checkpoint for a family", description=DESCRIPTION
     )
     parser.add_argument("checkpoint", type=Path, metavar="FILE", help="torch checkpoint of the supernet")
-    parser.add_argument(
-        "--family", default="ofa_mbv3_w12", help="name or file (default: ofa_mbv3_w12)"
-    )
+    parser.add_argument("--family", default="ofa_mbv3_w12", help="name or file (default: ofa_mbv3_w12)")
     parser.add_argument(
         "--out", type=Path, default=Path("families"), help="folder for the result (default: families)"
     )

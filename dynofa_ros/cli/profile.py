@@ -21,7 +21,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("profile", help="measure latencies here", description=DESCRIPTION)
     parser.add_argument("family", help="name of a shipped family, or path of a family file")
     parser.add_argument("--random-weights", action="store_true", help="untrained weights, no accuracy")
-    parser.add_argument("--threads", type=_positive, default=1, help="CPU threads (default: 1)")
+    parser.add_argument(
+        "--threads", type=_positive, help="CPU threads (default: as the node, half the cores)"
+    )
     parser.add_argument("--rounds", type=_positive, default=200, help="inferences that count (default: 200)")
     parser.add_argument(
         "--precision", default="fp32", choices=("fp32", "bf16"), help="number format (default: fp32)"
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _load_bank(args: argparse.Namespace, console: Console) -> SubnetBank:
     """All sub-networks of the family, compiled."""
-    from dynofa_ros.engine.bank import SubnetBank
+    from dynofa_ros.engine.bank import SubnetBank, default_threads
     from dynofa_ros.engine.openvino_backend import OpenVinoBackend
     from dynofa_ros.paths import family_path
     from dynofa_ros.supernet.family import load_family
@@ -72,7 +74,8 @@ def _load_bank(args: argparse.Namespace, console: Console) -> SubnetBank:
     if args.random_weights:
         family = family.with_random_weights()
     with console.status(f"compiling {len(family.members)} sub-networks of {family.name}"):
-        return SubnetBank.load(family, OpenVinoBackend(args.precision), args.threads, log=console.log)
+        threads = args.threads or default_threads()
+        return SubnetBank.load(family, OpenVinoBackend(args.precision), threads, log=console.log)
 
 
 def _measure(bank: SubnetBank, rounds: int, console: Console) -> Profile:

@@ -23,7 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
-    from dynofa_ros.supernet.train_run import run_training
+    from dynofa_ros.supernet.train_run import train_family
 
-    run_training(args.out, args.device, args.resume, args.seed, args.threads, args.save_every)
+    family = train_family(args.out, args.device, args.resume, args.seed, args.threads, args.save_every)
+    print(f"{family.file}: {len(family.members)} sub-networks")
     return 0

@@ -177,7 +177,8 @@ def _placed_mask(
     quad = quad - low + rng.uniform(0, 1, 2) * np.maximum(side - (high - low), 0)
     quad += ((width - side) // 2, (height - side) // 2)
     left, top = np.floor(quad.min(axis=0)).astype(int)
-    right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, (np.array((width, height)) + side) // 2)
+    limit = ((width + side) // 2, (height + side) // 2)
+    right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, limit)
     source = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * MASK_SIDE
     matrix = cv2.getPerspectiveTransform(source, (quad - (left, top)).astype(np.float32))
     warped = cv2.warpPerspective(_scan_mask(index), matrix, (int(right - left), int(bottom - top)))
@@ -210,7 +211,7 @@ def _occlude(image: ImageArray, rng: np.random.Generator, box: tuple[int, int, i
     if rng.random() < 0.5:
         reach = np.array([np.cos(a := rng.uniform(0, np.pi)), np.sin(a)]) * extent
         ends = [(int(x + sign * reach[0]), int(y + sign * reach[1])) for sign in (-1, 1)]
-        thickness = max(1, round(rng.uniform(0.02, 0.07) * extent))
+        thickness = max(1, round(rng.uniform(0.015, 0.05) * extent))
         cv2.line(image, ends[0], ends[1], colour, thickness, cv2.LINE_AA)
     else:
         half = rng.uniform(0.04, 0.12, 2) * extent

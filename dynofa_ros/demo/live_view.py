@@ -78,16 +78,23 @@ def board_line(board: BoardView) -> Text:
     return text
 
 
-def view(snapshot: Snapshot, title: str, t_s: float, seconds: float, upcoming: str) -> Panel:
-    """Return the whole screen."""
-    width = 30
-    filled = min(max(t_s, 0.0), seconds)
+def _head(t_s: float, seconds: float, upcoming: str) -> Table:
+    """Return the first line: time and next event, or (before the start) what is waited for."""
     head = Table.grid(padding=(0, 2))
+    if t_s < 0:
+        head.add_row(Text("starting", style="bold"), Text(upcoming, style="dim"))
+        return head
     head.add_row(
-        Text(f"{max(t_s, 0.0):5.1f} of {seconds:.0f} s", style="bold"),
-        ProgressBar(total=seconds, completed=filled, width=width),
+        Text(f"{t_s:5.1f} of {seconds:.0f} s", style="bold"),
+        ProgressBar(total=seconds, completed=min(t_s, seconds), width=30),
         Text(f"next: {upcoming}" if upcoming else "", style="dim"),
     )
+    return head
+
+
+def view(snapshot: Snapshot, title: str, t_s: float, seconds: float, upcoming: str) -> Panel:
+    """Return the whole screen; a negative `t_s` is before the start."""
+    head = _head(t_s, seconds, upcoming)
     reasons = [
         Text(f"{name}: {app.reason}", style="dim", overflow="ellipsis", no_wrap=True)
         for name, app in sorted(snapshot.applications.items())

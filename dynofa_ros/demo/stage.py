@@ -209,7 +209,7 @@ class Stage:
         while len(self._corunners) < processes:
             self._corunner_total += 1
             name = f"corunner_{self._corunner_total}"
-            self.supervisor.start_module(name, "dynofa_ros.demo.corunner")
+            self.supervisor.start_module(name, "dynofa_ros.demo.corunner", [str(os.getpid())])
             self._corunners.append(name)
 
     def _draw(self, t_s: float, upcoming: str) -> None:

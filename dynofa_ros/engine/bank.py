@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from dynofa_ros.errors import DynofaError
 from dynofa_ros.supernet.family import Family
 
 WARM_UP_INFERENCES = 3
+
+
+def default_threads() -> int:
+    """Half the cores that this process may use, at least one: the other half serves the rest of the robot."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 class SubnetBank:

@@ -1,4 +1,4 @@
-"""A camera to try things with: frames at a steady rate, stamped at release, with their true class if known."""
+"""A camera to try things with: frames at a steady rate, stamped at release, with their true class."""
 
 from __future__ import annotations
 

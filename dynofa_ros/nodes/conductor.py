@@ -126,14 +126,14 @@ class ConductorNode(Node):
             self._refusal = message.last_refusal
             self.live.say(f"refused  {message.last_refusal}")
         for status in message.applications:
-            self.live.update(status.application, reason=status.reason)
+            self.live.update(status.application, reason=status.reason.removeprefix(f"{status.application}: "))
 
     def _on_decision(self, message: SubnetDecision) -> None:
         before = self._decided.get(message.application)
         if before == message.subnet:
             return
         self._decided[message.application] = message.subnet
-        self.live.say(f"decided  {message.application}: {message.subnet}, {message.reason}")
+        self.live.say(f"decided  {message.reason or message.subnet}")
 
     def publish_target(self, target: Target) -> None:
         """Publish one QosTarget, stamped now."""

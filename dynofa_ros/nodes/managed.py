@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 
 from lifecycle_msgs.srv import ChangeState
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 

@@ -15,7 +15,7 @@ from dynofa_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class Declared:
-    """One parameter: its default fixes the type, `low` and `high` bound numbers, `words` lists allowed strings."""
+    """One parameter: its default fixes the type, `low` and `high` bound it, `words` lists allowed strings."""
 
     name: str
     default: bool | int | float | str

@@ -169,7 +169,7 @@ def _check_weights(family: Family, content: FamilyFile) -> None:
         tensors = family.tensors()
     except ConfigError as error:
         name = f"weights.{error.field}" if error.field else "weights.file"
-        raise ConfigError(family.file, name, str(error.args[0]).split(": ", 2)[-1]) from error
+        raise ConfigError(family.file, name, str(error)) from error
     check_shapes(file, tensors, family.space)
     for member in family.members:
         subnet_statistics(file, tensors, family.space, member.spec)

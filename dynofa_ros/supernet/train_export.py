@@ -40,11 +40,11 @@ class ExportConfig:
     n_budgets: int = 10
     n_random: int = 5
     n_mutations: int = 5
-    finalists: int = 3
+    finalists: int = 2
     search_calibration: int = 384
     search_images: int = 1_500
-    final_calibration: int = 2_048
-    final_images: int = 5_000
+    final_calibration: int = 1_024
+    final_images: int = 4_000
     test_images: int = 12_000
     seed: int = 1
 

@@ -11,13 +11,48 @@ from tqdm import tqdm
 
 from dynofa_ros.errors import ConfigError
 
+from .family import Family
 from .train import CHECKPOINT_NAME, Pools, TrainConfig, Trainer, train
 from .train_data import ImagePool, load_pool
+from .train_export import ExportConfig, Exporter, ExportImages, supernet_tensors
 
 EASY_SIDE = 96
+CAMERA_SIDE = 240
 WATCH_EVERY = 50
 WATCH_IMAGES = 1024
 VALIDATION_SEED = 2
+TEST_SEED = 3
+CALIBRATION_SEED = 4
+
+
+def train_family(out: Path, device: str, resume: bool, seed: int, threads: int, save_every: int) -> Family:
+    """Train in folder `out`, then search, measure and write the family there."""
+    trainer = run_training(out, device, resume, seed, threads, save_every)
+    return export_family(trainer.config, out, choose_device(device), threads)
+
+
+def export_family(
+    config: TrainConfig, out: Path, device: torch.device, threads: int, export: ExportConfig | None = None
+) -> Family:
+    """Family of the sub-networks worth having, from the finished checkpoint in folder `out`."""
+    export = export or ExportConfig(seed=config.seed)
+    torch.set_num_threads(threads)
+    folder, side = out / "images", CAMERA_SIDE
+    images = ExportImages(
+        load_pool(folder, "train", CALIBRATION_SEED, export.final_calibration, side, threads),
+        load_pool(folder, "validation", VALIDATION_SEED, export.final_images, side, threads),
+        load_pool(folder, "test", TEST_SEED, export.test_images, side, threads),
+    )
+    tensors = supernet_tensors(out / CHECKPOINT_NAME, config.space)
+    exporter = Exporter(config.space, tensors, images, export, device)
+    with (out / "export.log").open("a", encoding="utf-8") as log:
+
+        def note(text: str) -> None:
+            tqdm.write(text)
+            log.write(text + "\n")
+            log.flush()
+
+        return exporter.export(exporter.search(note), out, "digits", note)
 
 
 def choose_device(name: str) -> torch.device:

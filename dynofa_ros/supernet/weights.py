@@ -34,7 +34,7 @@ def load_tensors(path: Path, sha256: str) -> dict[str, FloatArray]:
         raise ConfigError(path, "", f"cannot read the weights: {error.strerror}") from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
-        message = f"{path} has {actual}, the family file says {sha256}; restore the file that belongs to it"
+        message = f"is {actual}, the family file says {sha256}; restore the file that belongs to it"
         raise ConfigError(path, "sha256", message)
     try:
         tensors = load(content)
