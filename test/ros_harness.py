@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import signal
@@ -21,7 +22,7 @@ from dynofa_ros.supernet.space import OfaMbv3Space
 from dynofa_ros.supernet.subnet_spec import SubnetSpec
 from dynofa_ros.supernet.weights import save_tensors
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0  # a node's start takes a second of processor time, more on a busy machine
 TINY_SPACE: dict[str, Any] = {
     "type": "ofa_mbv3",
     "width_mult": 0.35,
@@ -104,6 +105,7 @@ class NodeProcess:
         with log.open("w", encoding="utf-8") as output:
             environment = ros_environment(domain, **extra)
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        atexit.register(self.process.kill)  # a failed test leaves nothing behind
 
     @property
     def output(self) -> str:
@@ -115,7 +117,7 @@ class NodeProcess:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(timeout=15.0)
+            return self.process.wait(timeout=PATIENCE_S / 2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

@@ -19,7 +19,8 @@ def classification(types, latency_ms=7.5):
     score = types["dynofa_ros/msg/ClassScore"](id="3", label="three", score=0.75)
     return types[CLASSIFICATION](
         header=header, application="front", family="digits", subnet="small", element="cpu", frame=9,
-        results=[score], transport_ms=1.0, queue_ms=math.nan, preprocess_ms=0.5, inference_ms=5.0, postprocess_ms=0.1,
+        results=[score], transport_ms=1.0, queue_ms=math.nan, preprocess_ms=0.5, inference_ms=5.0,
+        postprocess_ms=0.1,
         latency_ms=latency_ms, target_latency_ms=10.0, deadline_met=True, emulated_clocks=True, stretch=1.25,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from dynofa_ros.supernet.random_weights import random_tensors
 from dynofa_ros.supernet.weights import save_tensors
 from ros_harness import NodeProcess, Probe, parameters, private_domain, tiny_space, write_family
 
+pytestmark = pytest.mark.timeout(300)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 

@@ -26,6 +26,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ros_harness import NodeProcess, Probe, gray_image, parameters, private_domain, write_family
 
+pytestmark = pytest.mark.timeout(300)
 NAN = math.nan
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -32,6 +32,7 @@ ROTATION_RANGE_DEG = 25.0
 PERSPECTIVE = 0.10
 NOISE_RANGE = (1.0, 14.0)
 NOISE_TILE_SIDE = 512
+NOISE_UNIT = 32.0
 
 
 @dataclass(frozen=True)
@@ -191,15 +192,15 @@ def _placed_mask(
 
 def _paint(region: ImageArray, ink: FloatArray, rng: np.random.Generator, style: Style) -> None:
     """Colour the inked pixels at least style.contrast[0] brighter or darker than their surroundings."""
-    surroundings = region.reshape(-1, 3).mean(axis=0)
+    surroundings = np.array(cv2.mean(region)[:3])
     level = float(surroundings.mean())
     contrast = rng.uniform(*style.contrast)
     brighter = level * (1 + contrast) < 250 and (level < 80 or rng.random() < 0.5)
     target = level * (1 + contrast) + 12 if brighter else level * (1 - contrast) - 8
     colour = target + rng.uniform(-1, 1, 3) * 0.12 * level + 0.3 * (surroundings - level)
-    colour = np.clip(colour, 0, 255).astype(np.float32)
-    blended = region + ink[:, :, None] * (colour - region)
-    region[:] = blended.astype(np.uint8)
+    painted = np.empty_like(region)
+    painted[:] = np.clip(np.round(colour), 0, 255)
+    region[:] = cv2.blendLinear(painted, region, ink, 1.0 - ink)
 
 
 def _occlude(image: ImageArray, rng: np.random.Generator, box: tuple[int, int, int, int]) -> None:
@@ -226,9 +227,10 @@ def _blur(image: ImageArray, rng: np.random.Generator, side: int) -> ImageArray:
         result: Any = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.002, 0.010) * side)
     elif kind < 0.6:
         length = max(2, round(rng.uniform(0.008, 0.035) * side))
-        kernel = np.zeros((2 * length + 1,) * 2, np.uint8)
+        half = length // 2 + 1
+        kernel = np.zeros((2 * half + 1,) * 2, np.uint8)
         reach = length * np.array([np.cos(a := rng.uniform(0, np.pi)), np.sin(a)]) / 2
-        centre = np.array([length, length])
+        centre = np.array([half, half])
         first, last = (tuple(int(v) for v in np.round(centre + sign * reach)) for sign in (-1, 1))
         cv2.line(kernel, first, last, 1)
         result = cv2.filter2D(image, -1, kernel.astype(np.float32) / kernel.sum())
@@ -238,10 +240,11 @@ def _blur(image: ImageArray, rng: np.random.Generator, side: int) -> ImageArray:
 
 
 @lru_cache(maxsize=1)
-def _noise_tile() -> FloatArray:
-    """Standard normal noise (NOISE_TILE_SIDE, NOISE_TILE_SIDE, 3), drawn once."""
+def _noise_tile() -> ImageArray:
+    """Normal noise (NOISE_TILE_SIDE, NOISE_TILE_SIDE, 3), drawn once: mean 128, deviation NOISE_UNIT."""
     shape = (NOISE_TILE_SIDE, NOISE_TILE_SIDE, 3)
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    return np.clip(np.round(128 + NOISE_UNIT * noise), 0, 255).astype(np.uint8)
 
 
 def _expose(image: ImageArray, rng: np.random.Generator) -> ImageArray:
@@ -250,5 +253,5 @@ def _expose(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     y, x = rng.integers(0, NOISE_TILE_SIDE, 2)
     rows, columns = (np.arange(n) + start for n, start in ((height, y), (width, x)))
     tile = _noise_tile().take(rows, axis=0, mode="wrap").take(columns, axis=1, mode="wrap")
-    noise = (tile * np.float32(rng.uniform(*NOISE_RANGE))).astype(np.int16)
-    return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), dtype=np.uint8)
+    gain = rng.uniform(*NOISE_RANGE) / NOISE_UNIT
+    return np.asarray(cv2.addWeighted(image, 1.0, tile, gain, -128.0 * gain), dtype=np.uint8)

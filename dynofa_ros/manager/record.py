@@ -62,7 +62,7 @@ class ApplicationRecord:
     chosen: int | None = None
     changed_s: float = -math.inf
     free: bool = True
-    """The next decision is bound neither by dwell nor by margin (new application, first measurement, new target)."""
+    """The next decision waits for no dwell: new application, first measurement or new target."""
     held_since_s: float = math.inf
     """Since when the reflex runs something smaller than decided."""
     issued: SubnetDecision | None = None

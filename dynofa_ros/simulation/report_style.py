@@ -39,7 +39,7 @@ body { margin:0; background:var(--bg); color:var(--ink);
 main { max-width:1400px; margin:0 auto; padding:28px 24px 60px; }
 h1 { font-size:26px; margin:0 0 4px; letter-spacing:-.01em; }
 h2 { font-size:19px; margin:38px 0 10px; }
-h3 { font-size:15px; margin:0; }
+h3 { font-size:14.5px; margin:0; }
 p { margin:6px 0; max-width:95ch; } .soft { color:var(--soft); }
 .note { background:var(--note-bg); border-radius:8px; padding:9px 14px; margin:14px 0; }
 .chips { display:flex; flex-wrap:wrap; gap:8px; margin:14px 0; padding:0; list-style:none; }
@@ -49,8 +49,9 @@ p { margin:6px 0; max-width:95ch; } .soft { color:var(--soft); }
 .columns { display:grid; gap:0 22px; grid-template-columns:repeat(auto-fit,minmax(min(520px,100%),1fr)); }
 .card { background:var(--card); border:1px solid var(--line); border-radius:10px; padding:12px 14px 8px;
   margin-bottom:16px; min-width:0; overflow-x:auto; }
-.card header { display:flex; justify-content:space-between; gap:12px; align-items:baseline; flex-wrap:wrap; }
-.badge { font-size:12px; color:var(--soft); border:1px solid var(--line); border-radius:10px; padding:0 8px; }
+.card header { display:flex; justify-content:space-between; gap:12px; align-items:baseline; }
+.badge { font-size:11.5px; white-space:nowrap; color:var(--soft); border:1px solid var(--line);
+  border-radius:10px; padding:0 8px; }
 svg { width:100%; height:auto; display:block; margin-top:4px; }
 svg text { font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif; fill:var(--soft); }
 svg text.end { text-anchor:end; } svg text.mid { text-anchor:middle; }

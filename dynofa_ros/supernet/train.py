@@ -50,8 +50,8 @@ class TrainConfig:
         Phase(300, 64, sandwich=False, easy=1.0),
         Phase(250, 64, sandwich=False, easy=0.5),
         Phase(500, 96, sandwich=True),
-        Phase(400, 128, sandwich=True),
-        Phase(150, 160, sandwich=True),
+        Phase(500, 128, sandwich=True),
+        Phase(250, 160, sandwich=True),
     )
     width_mult: float = 0.5
     resolutions: tuple[int, ...] = (64, 96, 128, 160)
