@@ -13,6 +13,7 @@ from dynofa_ros.supernet.search import (
     mutate,
     pareto_front,
     search_budget,
+    spread,
 )
 from dynofa_ros.supernet.space import OfaMbv3Space
 from dynofa_ros.supernet.subnet_spec import uniform_spec
@@ -59,6 +60,21 @@ def test_the_front_rises_in_cost_and_accuracy():
 def test_of_two_equally_costly_the_better_is_on_the_front():
     candidates = [Candidate(SMALLEST, 1, 0.4), Candidate(SMALLEST, 1, 0.5)]
     assert [c.accuracy for c in pareto_front(candidates)] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("costs", "kept"),
+    [
+        ((10, 11, 15, 16, 30), [10, 16, 30]),
+        ((10, 11), [10, 11]),
+        ((10,), [10]),
+        ((10, 13, 16), [10, 13, 16]),
+        ((10, 11, 13), [10, 13]),
+    ],
+)
+def test_a_spread_front_keeps_its_ends_and_drops_near_duplicates(costs, kept):
+    front = [Candidate(SMALLEST, cost, cost / 100) for cost in costs]
+    assert [candidate.macs for candidate in spread(front, 1.2)] == kept
 
 
 def test_the_interval_counts_scans_not_images():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dynofa_ros.errors import ConfigError
 from dynofa_ros.supernet.subnet_spec import uniform_spec
 from supernet_fixtures import need_ofa
 
@@ -72,7 +73,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, config, pools):
     trainer = Trainer(config, pools, torch.device("cpu"))
     trainer.save(tmp_path / "checkpoint.pt")
     trainer.config = replace(config, batch=8)
-    with pytest.raises(ValueError, match="batch: made with 4, asked for 8"):
+    with pytest.raises(ConfigError, match="batch: made with 4, asked for 8"):
         trainer.load(tmp_path / "checkpoint.pt")
 
 

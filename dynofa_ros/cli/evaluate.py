@@ -29,19 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--topic", help="camera topic; needed where the bag has several")
     parser.add_argument("--labels", help="GroundTruth topic (default: any that labels this camera's frames)")
     parser.add_argument("--family", default="digits", help="family: a name or a path (default: %(default)s)")
-    parser.add_argument("--target-ms", type=float, help="latency target [ms] (default: those in the bag)")
-    parser.add_argument(
-        "--percentile", type=float, default=0.95, help="share of frames to meet it [1] (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--min-accuracy", type=float, default=math.nan, help="accuracy floor [1] (default: none)"
-    )
-    parser.add_argument(
-        "--objective",
-        choices=OBJECTIVES,
-        default="max_accuracy",
-        help="what to optimise (default: %(default)s)",
-    )
+    _add_target(parser)
     parser.add_argument(
         "--board",
         default="none",
@@ -56,6 +44,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--random-weights", action="store_true", help="untrained weights: timing only")
     parser.add_argument(
         "--out", type=Path, default=Path("out/evaluate"), help="output folder (default: %(default)s)"
+    )
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the fields of a latency target."""
+    parser.add_argument("--target-ms", type=float, help="latency target [ms] (default: those in the bag)")
+    parser.add_argument(
+        "--percentile", type=float, default=0.95, help="share of frames to meet it [1] (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--min-accuracy", type=float, default=math.nan, help="accuracy floor [1] (default: none)"
+    )
+    parser.add_argument(
+        "--objective",
+        choices=OBJECTIVES,
+        default="max_accuracy",
+        help="what to optimise (default: %(default)s)",
     )
 
 

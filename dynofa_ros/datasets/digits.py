@@ -30,7 +30,7 @@ MASK_SIDE = 64
 MASK_MARGIN = 8
 ROTATION_RANGE_DEG = 25.0
 PERSPECTIVE = 0.10
-NOISE_RANGE = (1.0, 14.0)
+NOISE_RANGE = (1.0, 12.0)
 NOISE_TILE_SIDE = 512
 NOISE_UNIT = 32.0
 
@@ -44,10 +44,10 @@ class Style:
     excluded), `occlusion` the share of digits that are partly covered.
     """
 
-    size: tuple[float, float] = (0.33, 0.72)
-    contrast: tuple[float, float] = (0.33, 0.80)
+    size: tuple[float, float] = (0.36, 0.76)
+    contrast: tuple[float, float] = (0.38, 0.85)
     shapes: tuple[int, int] = (1, 6)
-    occlusion: float = 0.25
+    occlusion: float = 0.15
 
 
 STANDARD = Style()
@@ -175,9 +175,10 @@ def _placed_mask(
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     quad = (corners @ turn.T) * size
     low, high = quad.min(axis=0), quad.max(axis=0)
-    quad = quad - low + rng.uniform(0, 1, 2) * np.maximum(side - (high - low), 0)
-    quad += ((width - side) // 2, (height - side) // 2)
-    left, top = np.floor(quad.min(axis=0)).astype(int)
+    room = side - (high - low)
+    origin = ((width - side) // 2, (height - side) // 2)
+    quad = quad - low + origin + np.where(room > 0, rng.uniform(0, 1, 2), 0.5) * room
+    left, top = np.maximum(np.floor(quad.min(axis=0)).astype(int), origin)
     limit = ((width + side) // 2, (height + side) // 2)
     right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, limit)
     source = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * MASK_SIDE

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dynofa_ros.engine.pipeline import FrameResult
 
 _MET = (60, 220, 60)
-_MISSED = (240, 60, 60)
+_MISSED = (255, 90, 90)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def lines(result: FrameResult) -> list[str]:
@@ -32,14 +33,17 @@ def lines(result: FrameResult) -> list[str]:
 
 
 def draw(rgb: npt.NDArray[np.uint8], result: FrameResult) -> npt.NDArray[np.uint8]:
-    """A copy of `rgb`, uint8 (h, w, 3), with the result written in the upper left corner."""
+    """A copy of `rgb`, uint8 (h, w, 3), with the result written on a dark box in the upper left corner."""
     canvas = rgb.copy()
     height = max(12, canvas.shape[0] // 20)
-    scale, colour = height / 24.0, _MET if result.deadline_met else _MISSED
-    for row, text in enumerate(lines(result)):
-        place = (height // 2, int((row + 1.2) * height))
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+    text = lines(result)
+    sizes = [cv2.getTextSize(line, _FONT, height / 24.0, 1)[0][0] for line in text]
+    box = canvas[: int((len(text) + 0.5) * height * 1.2), : max(sizes) + height]
+    box[:] = box // 4
+    colour = _MET if result.deadline_met else _MISSED
+    for row, line in enumerate(text, start=1):
+        place = (height // 2, int(row * height * 1.2))
+        cv2.putText(canvas, line, place, _FONT, height / 24.0, colour, 1, cv2.LINE_AA)
     return canvas
 
 

@@ -13,16 +13,18 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 
 from dynofa_ros.board.proc_stat import CpuLoad
 from dynofa_ros.board.select import open_board
 from dynofa_ros.board.simulated import SimulatedBoard
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.decision import ClockLimit
-from dynofa_ros.msg import BoardState, DvfsDecision
+from dynofa_ros.msg import Application, BoardState, DvfsDecision, InferenceStats
 from dynofa_ros.nodes.conversions import build, fill
 from dynofa_ros.nodes.diagnostics import OK, WARN, Diagnostics, Health
-from dynofa_ros.nodes.guard import Guard
+from dynofa_ros.nodes.guard import Guard, Refusals
+from dynofa_ros.nodes.host_load import HostLoad
 from dynofa_ros.nodes.parameters import Declared, Parameters
 from dynofa_ros.nodes.runtime import run
 
@@ -68,13 +70,12 @@ class BoardNode(Node):
         self.stopping = stopping
         self.parameters = Parameters(self, PARAMETERS)
         self._board = open_board(self.parameters["board"])
-        self._host_load = CpuLoad(Path("/")) if isinstance(self._board, SimulatedBoard) else None
+        self._load = self._open_load()
         self._caps: dict[str, float] = {}
         self._set_caps(self.parameters["cap_mhz"])
         self.add_on_set_parameters_callback(self._on_parameters)
         self._sequence: tuple[str, int] = ("", -1)
-        self._last_refusal = ""
-        self._refused_total = 0
+        self._refusals = Refusals(self.guard)
         self._state: Any = None
         self._publisher = self.create_publisher(BoardState, "board_state", 10)
         self.create_subscription(DvfsDecision, "dvfs_decision", self.guard(self._on_decision), 10)
@@ -85,11 +86,40 @@ class BoardNode(Node):
         self.get_logger().info(f"board {self._board.name} ({kind})")
         self._read()
 
+    def _open_load(self) -> HostLoad | None:
+        """Only a simulated board is told its load: this machine's, and what emulated clocks add to it."""
+        if not isinstance(self._board, SimulatedBoard):
+            return None
+        host = CpuLoad(Path("/"))
+        latched = QoSProfile(depth=32, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(Application, "application", self.guard(self._on_application), latched)
+        self.create_subscription(InferenceStats, "inference_stats", self.guard(self._on_stats), 50)
+        return HostLoad(host.load, host.cores)
+
+    def _on_application(self, message: Application) -> None:
+        if self._load is not None and message.operating_points:
+            point = message.operating_points[0]
+            self._load.on_application(message.name, point.threads, point.clocked_fraction)
+
+    def _on_stats(self, message: InferenceStats) -> None:
+        if self._load is not None and message.emulated_clocks:
+            self._load.on_stats(message.application, message.busy, time.monotonic())
+
+    def _set_load(self) -> None:
+        if self._load is None or self._state is None:
+            return
+        cpu = next((element for element in self._state.elements if element.name == "cpu"), None)
+        domains = self._state.clock_domains
+        clock = next((domain for domain in domains if cpu and domain.name == cpu.clock_domain), None)
+        if cpu is None or clock is None:
+            return
+        top_mhz = max(clock.available_mhz, default=math.nan)
+        share = self._load.share(cpu.cores, clock.current_mhz, top_mhz, time.monotonic())
+        if not math.isnan(share):
+            self._board.set_load("cpu", share)  # type: ignore[attr-defined]
+
     def _read(self) -> None:
-        if self._host_load is not None:
-            load = self._host_load.load()
-            if not math.isnan(load):
-                self._board.set_load("cpu", load)  # type: ignore[attr-defined]
+        self._set_load()
         first = self._state is None
         self._state = self._board.read(time.monotonic())
         if first:
@@ -112,9 +142,7 @@ class BoardNode(Node):
         self._sequence = (message.manager_id, message.sequence)
 
     def _refuse(self, text: str) -> None:
-        self._refused_total += 1
-        self._last_refusal = text
-        self.guard.warn("refused", f"refused: {text}")
+        self._refusals.add(text)
         self.diagnostics.publish()
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -150,14 +178,14 @@ class BoardNode(Node):
             "clocks": "emulated clocks" if state.emulated_clocks else "real clocks",
             "power_w": state.power_w,
             "clock_changes": state.clock_changes,
-            "refused_decisions": self._refused_total,
-            "last_refusal": self._last_refusal,
+            "refused_decisions": self._refusals.total,
+            "last_refusal": self._refusals.last,
             "callback_errors": self.guard.errors_total,
         }
         values.update({f"{zone.name}_degc": zone.temperature_degc for zone in state.zones})
         values.update({f"{domain.name}_mhz": domain.current_mhz for domain in state.clock_domains})
-        if self._last_refusal:
-            return Health(WARN, f"last refusal: {self._last_refusal}", values)
+        if self._refusals.recent:
+            return Health(WARN, f"refused: {self._refusals.recent}", values)
         if state.throttling:
             return Health(WARN, "clocks are held down by heat or current", values)
         return Health(OK, state.status or "reading", values)

@@ -9,6 +9,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+REFUSAL_SHOWN_S = 10.0
+
 
 class Throttle:
     """Lets one log line per key and `period_s` through and counts what it held back."""
@@ -25,6 +27,28 @@ class Throttle:
             return None
         self._last_s[key] = now_s
         return self._held.pop(key, 0)
+
+
+class Refusals:
+    """What a node refused: counted, logged at most once a second, shown in /diagnostics for a while."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._last_s = -float("inf")
+        self.total = 0
+        self.last = ""
+
+    def add(self, text: str) -> None:
+        """One more refusal, in words with its values."""
+        self.total += 1
+        self.last = text
+        self._last_s = time.monotonic()
+        self._guard.warn("refused", f"refused: {text}")
+
+    @property
+    def recent(self) -> str:
+        """The last refusal while it is news, else ""."""
+        return self.last if time.monotonic() - self._last_s < REFUSAL_SHOWN_S else ""
 
 
 class Guard:

@@ -20,11 +20,10 @@ from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.nodes.conversions import build, fill
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health
+from dynofa_ros.nodes.guard import Refusals
 from dynofa_ros.nodes.managed import ManagedNode
 from dynofa_ros.nodes.manager_parameters import PARAMETERS, manager_config
 from dynofa_ros.nodes.runtime import run
-
-REFUSAL_SHOWN_S = 10.0
 
 
 class ManagerNode(ManagedNode):
@@ -38,8 +37,7 @@ class ManagerNode(ManagedNode):
         self._timer: Any = None
         self._board_name = ""
         self._status: ManagerStatus | None = None
-        self._refused_s = -float("inf")
-        self._last_refusal = ""
+        self._refusals = Refusals(self.guard)
 
     def configure(self) -> None:
         """Open every topic; decisions start with `activate`."""
@@ -154,15 +152,13 @@ class ManagerNode(ManagedNode):
         self.get_logger().info(f"board {name}: {what}")
 
     def _refuse(self, text: str) -> None:
-        self._refused_s = time.monotonic()
-        self._last_refusal = text
-        self.guard.warn("refused", f"refused: {text}")
+        self._refusals.add(text)
         self.diagnostics.publish()
 
     def health(self) -> Health:
         """A recent refusal, else whether every constraint is met."""
         status = self._status
-        values: dict[str, object] = {"last_refusal": self._last_refusal, "board": self._board_name}
+        values: dict[str, object] = {"last_refusal": self._refusals.last, "board": self._board_name}
         if status is not None:
             names = (
                 "manager_id",
@@ -173,8 +169,8 @@ class ManagerNode(ManagedNode):
             )
             values.update({name: getattr(status, name) for name in names})
             values.update({f"subnet of {a.application}": a.subnet for a in status.applications})
-        if time.monotonic() - self._refused_s < REFUSAL_SHOWN_S:
-            return Health(WARN, f"refused: {self._last_refusal}", values)
+        if self._refusals.recent:
+            return Health(WARN, f"refused: {self._refusals.recent}", values)
         if status is not None and not status.feasible:
             return Health(WARN, f"not every constraint can be met: {status.binding_constraint}", values)
         return Health(OK, status.status if status else "waiting for applications", values)

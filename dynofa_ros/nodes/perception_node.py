@@ -14,6 +14,7 @@ from dynofa_ros.manager import decision
 from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, SubnetDecision
 from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health
+from dynofa_ros.nodes.guard import Refusals
 from dynofa_ros.nodes.image_input import ImageInput
 from dynofa_ros.nodes.managed import ManagedNode
 from dynofa_ros.nodes.perception_output import LATCHED, PerceptionOutput
@@ -40,8 +41,7 @@ class PerceptionNode(ManagedNode):
         self._stats: Any = None
         self._sequences: dict[str, int] = {}
         self._board_seen_s: float | None = None
-        self._refused_total = 0
-        self._last_refusal = ""
+        self._refusals = Refusals(self.guard)
         self._last_stats: Any = None
 
     @property
@@ -163,9 +163,7 @@ class PerceptionNode(ManagedNode):
         self._sequences = {message.manager_id: message.sequence}
 
     def _refuse(self, text: str) -> None:
-        self._refused_total += 1
-        self._last_refusal = text
-        self.guard.warn("refused", f"refused: {text}")
+        self._refusals.add(text)
         self.diagnostics.publish()
 
     def _on_board(self, message: BoardState) -> None:
@@ -218,8 +216,8 @@ class PerceptionNode(ManagedNode):
         values: dict[str, object] = {
             "application": self._core.application,
             "input": source.summary() if source else "idle, nobody watches",
-            "refused_decisions": self._refused_total,
-            "last_refusal": self._last_refusal,
+            "refused_decisions": self._refusals.total,
+            "last_refusal": self._refusals.last,
         }
         if stats is not None:
             names = (
@@ -235,8 +233,8 @@ class PerceptionNode(ManagedNode):
             values["clocks"] = "emulated clocks" if stats.emulated_clocks else "real clocks"
         if source is not None and source.trouble:
             return Health(WARN, source.trouble, values)
-        if self._last_refusal:
-            return Health(WARN, f"last refusal: {self._last_refusal}", values)
+        if self._refusals.recent:
+            return Health(WARN, f"refused: {self._refusals.recent}", values)
         return Health(OK, "running", values)
 
 

@@ -70,7 +70,8 @@ table { border-collapse:collapse; width:100%; font-size:14px; font-variant-numer
 th,td { text-align:left; padding:5px 12px 5px 0; border-bottom:1px solid var(--line);
   vertical-align:top; }
 th { color:var(--soft); font-weight:600; font-size:13px; } td.n,th.n { text-align:right; }
-tbody tr:last-child td { border-bottom:none; } .good { color:var(--good); } .wrong { color:var(--bad); }
+tbody tr:last-child td { border-bottom:none; } .good { color:var(--good); }
+td.short { white-space:nowrap; } .wrong { color:var(--bad); }
 .scroll { max-height:460px; overflow:auto; }
 .scroll thead th { position:sticky; top:0; background:var(--card); }
 details > summary { cursor:pointer; padding:4px 0; } code { font-size:13px; }

@@ -168,13 +168,13 @@ def decisions(run: Run) -> str:
         return ""
     rows: list[list[str | Cell]] = [
         [
-            f"{d.t_s:.2f} s",
+            ("short", f"{d.t_s:.2f} s"),
             d.application or "clocks",
-            d.choice,
+            ("short", escape(d.choice)),
             number(d.predicted_latency_ms),
             number(d.target_ms),
             ("good", "yes") if d.feasible else ("wrong", "no"),
-            d.reason,
+            d.reason.removeprefix(f"{d.application}: "),
         ]
         for d in shown
     ]

@@ -122,3 +122,14 @@ def pareto_front(candidates: Iterable[Candidate], min_gain: float = 0.0) -> list
         if not front or candidate.accuracy > front[-1].accuracy + min_gain:
             front.append(candidate)
     return front
+
+
+def spread(front: list[Candidate], min_ratio: float) -> list[Candidate]:
+    """The front without members that a dearer one exceeds by less than `min_ratio` in cost; ends stay."""
+    kept = [front[-1]]
+    for candidate in reversed(front[:-1]):
+        if kept[-1].macs >= min_ratio * candidate.macs:
+            kept.append(candidate)
+    if kept[-1] is not front[0]:
+        kept[-1:] = [front[0]] if len(kept) > 1 else [kept[-1], front[0]]
+    return kept[::-1]

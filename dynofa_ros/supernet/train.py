@@ -18,6 +18,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
+from dynofa_ros.errors import ConfigError
+
 from .family_file import InputSpec
 from .ofa_torch import build_supernet, frozen_running_statistics, initialised, set_active
 from .space import OfaMbv3Space
@@ -197,6 +199,7 @@ class Trainer:
         """Put important middle channels first, as sub-networks keep the first ones."""
         if not self.config.phase_at(self.step - 1)[0].sandwich:
             self.net.re_organize_middle_weights()
+            self.net.to(memory_format=torch.channels_last)
             self.optimizer = self._new_optimizer()
 
     def quick_accuracy(self, pool: ImagePool, spec: SubnetSpec) -> float:
@@ -228,11 +231,12 @@ class Trainer:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint; raises ValueError when it was made with other settings."""
+        """Continue from a checkpoint; raises ConfigError when it was made with other settings."""
         state = torch.load(path, map_location=self.device, weights_only=True)
         for name, value in fixed_settings(self.config).items():
             if state["config"].get(name) != value:
-                raise ValueError(f"{path}: {name}: made with {state['config'].get(name)}, asked for {value}")
+                message = f"made with {state['config'].get(name)}, asked for {value}; use another --out"
+                raise ConfigError(path, name, message)
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])

@@ -20,7 +20,7 @@ from .family_writer import write_family
 from .measure import bootstrap_interval, correct_answers
 from .ofa_torch import build_supernet, load_tensors_into, to_tensors
 from .recalibrate import recalibrate
-from .search import Candidate, budgets, pareto_front, search_budget
+from .search import Candidate, budgets, pareto_front, search_budget, spread
 from .space import OfaMbv3Space
 from .subnet_spec import SubnetSpec, uniform_spec
 from .train import DIGITS_INPUT
@@ -31,6 +31,7 @@ COMMENT = """Handwritten digits as signs: sub-networks of one supernet, trained 
 The front was chosen on validation scans; each accuracy was then measured with the weights of this
 family on rendered images of test scans, with a 95 % interval bootstrapped over scans.
 Digits: UCI "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998), CC BY 4.0."""
+MIN_COST_RATIO = 1.2
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Exporter:
             finalists += [candidate.spec for candidate in found[: config.finalists]]
             parents = [candidate.spec for candidate in found[:2]]
             log(f"{budget / 1e6:.1f} M: " + ", ".join(f"{c.accuracy:.4f}" for c in found))
-        return pareto_front(self._finals(finalists, log))
+        return spread(pareto_front(self._finals(finalists, log)), MIN_COST_RATIO)
 
     def _quick_accuracy(self, spec: SubnetSpec) -> float:
         return self.accuracy(spec, self.config.search_calibration, self.config.search_images)
