@@ -78,3 +78,12 @@ def test_values_may_come_from_several_threads():
         thread.join()
     assert live.results_total == {"front": 200, "rear": 200}
     assert all(app.accuracy == 1.0 for app in live.snapshot().applications.values())
+
+
+def test_the_log_starts_anew_and_tells_the_time_once_the_scenario_has_begun():
+    live = LiveState()
+    live.say("before")
+    live.begin()
+    live.say("after")
+    (line,) = live.snapshot().log
+    assert line.split()[1:] == ["s", "after"]

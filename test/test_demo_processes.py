@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sys
 import time
 
@@ -77,6 +79,26 @@ def test_an_exception_leaves_no_child_behind(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not alive(pids[0])
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
+def test_children_end_when_the_demonstration_is_killed(tmp_path):
+    code = (
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "from dynofa_ros.demo.processes import Supervisor\n"
+        f"supervisor = Supervisor(Path({str(tmp_path / 'inner')!r}))\n"
+        "supervisor.start('a', [sys.executable, '-c', "
+        "'import os, time; print(os.getpid(), flush=True); time.sleep(1000)'])\n"
+        "time.sleep(1000)"
+    )
+    inner = tmp_path / "inner" / "a.log"
+    supervisor = Supervisor(tmp_path)
+    start(supervisor, "demo", code)
+    wait_for(lambda: log_tail(inner).strip().isdigit())
+    os.kill(supervisor.pid("demo"), signal.SIGKILL)
+    pid = int(log_tail(inner))
+    wait_for(lambda: not alive(pid))
 
 
 def test_the_environment_reaches_the_child(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.supernet.extraction import extract
@@ -93,6 +96,8 @@ def test_an_unknown_sub_network_is_refused_with_the_known_names(tmp_path):
         (lambda c: c["space"].update(type="vit"), "space.type", ["vit", "ofa_mbv3"]),
         (lambda c: c["space"].update(width_mult=-1), "space.width_mult", ["-1", "0.05"]),
         (lambda c: c["space"].update(resolutions=[64, 32]), "space.resolutions", ["[64, 32]", "rising"]),
+        (lambda c: c["space"].update(depths=[2, 5]), "space.depths", ["[2, 5]", "from 1 to 4"]),
+        (lambda c: c["space"].update(kernel_sizes=[3, 4]), "space.kernel_sizes", ["[3, 4]", "odd"]),
         (lambda c: c["input"].update(std=[0.1, 0.0, 0.1]), "input.std", ["0.0"]),
         (lambda c: c["input"].update(mean=[0.1]), "input.mean", ["[0.1]", "3"]),
         (lambda c: c.update(labels=["a"]), "labels", ["1 labels", "4 classes"]),
@@ -153,6 +158,24 @@ def test_what_is_no_family_file_is_refused(tmp_path, content):
     file.write_text(content)
     with pytest.raises(ConfigError, match=r"odd\.yaml"):
         load_family(file)
+
+
+@pytest.fixture(scope="module")
+def shared_family(tmp_path_factory):
+    return make_family(tmp_path_factory.mktemp("family"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_means_something_valid(shared_family, data):
+    text = shared_family.file.read_text()
+    start = data.draw(st.integers(0, len(text)))
+    length = data.draw(st.integers(0, 30))
+    insert = data.draw(st.text(alphabet="0123456789abc-:[]{}'\"&*!#.,\n e", max_size=12))
+    damaged = shared_family.file.with_name("damaged.yaml")
+    damaged.write_text(text[:start] + insert + text[start + length :], encoding="utf-8")
+    with contextlib.suppress(ConfigError):
+        assert load_family(damaged).members
 
 
 def test_random_weights_never_come_with_an_accuracy(tmp_path):

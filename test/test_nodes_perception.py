@@ -98,6 +98,7 @@ def bench(tmp_path_factory):
         bench.probe.close()
     assert status == 0
     assert "Traceback" not in bench.node.output
+    assert "the node goes on" not in bench.node.output, "a callback failed"
 
 
 def test_application_presents_all_sub_networks_with_labels(bench):

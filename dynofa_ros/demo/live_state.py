@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -82,6 +83,7 @@ class LiveState:
         self._applications: dict[str, ApplicationView] = {}
         self._board = BoardView()
         self._log: deque[str] = deque(maxlen=8)
+        self._begin_s = math.nan
         self._labels: dict[str, dict[int, str]] = {}
         self.results_total: dict[str, int] = {}
 
@@ -97,9 +99,17 @@ class LiveState:
             self._board = board
 
     def say(self, text: str) -> None:
-        """Append a line to the log of what happened and what was decided."""
+        """Append a line to the log of what happened and what was decided, with the time since the start."""
         with self._lock:
+            if not math.isnan(self._begin_s):
+                text = f"{time.monotonic() - self._begin_s:5.1f} s  {text}"
             self._log.append(text)
+
+    def begin(self) -> None:
+        """The scenario starts now; what was said before is forgotten."""
+        with self._lock:
+            self._begin_s = time.monotonic()
+            self._log.clear()
 
     def add_label(self, application: str, stamp_ns: int, label: str) -> None:
         """Keep the truth of one frame until its result comes; only the newest are kept."""

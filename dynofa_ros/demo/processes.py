@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ class Supervisor:
         log = self._log_dir / f"{name}.log"
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                list(command),
+                [*_end_with_parent(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -72,6 +73,10 @@ class Supervisor:
     def running(self) -> list[str]:
         """Names of the children that run, in order of start."""
         return [name for name, child in self._children.items() if child.process.poll() is None]
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a child."""
+        return self._children[name].process.pid
 
     def check(self) -> None:
         """Raise ChildFailed if a child has ended that nobody asked to end."""
@@ -103,6 +108,12 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_all()
+
+
+def _end_with_parent() -> list[str]:
+    """Return a command prefix that ends a child when this process is killed; [] where there is no setpriv."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

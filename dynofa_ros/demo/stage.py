@@ -180,6 +180,7 @@ class Stage:
     def _perform(self, steps: Sequence[Step], seconds: float) -> None:
         """Play the steps on time."""
         begin = time.monotonic()
+        self.live.begin()
         self.conductor.publish_event(START, self.setup.name)
         pending = list(steps)
         while (t_s := time.monotonic() - begin) < seconds:

@@ -33,7 +33,7 @@ from dynofa_ros.msg import (
 )
 from dynofa_ros.nodes.conversions import fill, stamp_ns
 from dynofa_ros.nodes.guard import Guard
-from dynofa_ros.simulation.extract import EVENTS_TOPIC
+from dynofa_ros.simulation.extract import END, EVENTS_TOPIC, START
 from dynofa_ros.srv import SetSubnet
 
 SERVICE_TIMEOUT_S = 5.0
@@ -151,7 +151,8 @@ class ConductorNode(Node):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._events.publish(message)
-        self.live.say(f"event    {label}")
+        if kind not in (START, END):
+            self.live.say(f"event    {label}")
 
     def set_cap(self, domain: str, mhz: float) -> None:
         """Set an outside cap of the simulated board; NaN lifts it."""

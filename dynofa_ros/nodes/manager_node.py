@@ -13,7 +13,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 import dynofa_ros.msg as messages
 from dynofa_ros.board.spec import find_spec
 from dynofa_ros.board.state import BoardState
-from dynofa_ros.errors import RefusedMessage
+from dynofa_ros.errors import ConfigError, RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo
 from dynofa_ros.manager.decision import ManagerOutput, ManagerStatus
 from dynofa_ros.manager.manager import Manager
@@ -143,13 +143,12 @@ class ManagerNode(ManagedNode):
 
     def _learn_board(self, name: str) -> None:
         self._board_name = name
-        spec = find_spec(name)
-        models = spec.models() if spec is not None else None
-        self._core.set_models(models)
-        what = (
-            "power and thermal models loaded" if models else "no power model: sub-networks are chosen without"
-        )
-        self.get_logger().info(f"board {name}: {what}")
+        try:
+            self._core.set_models(find_spec(name).models())
+            self.get_logger().info(f"board {name}: power and thermal models loaded")
+        except ConfigError as error:
+            self._core.set_models(None)
+            self.get_logger().info(f"board {name}: decides without a power and thermal model ({error})")
 
     def _refuse(self, text: str) -> None:
         self._refusals.add(text)

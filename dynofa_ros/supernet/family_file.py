@@ -13,12 +13,12 @@ import yaml
 from dynofa_ros.errors import ConfigError
 
 from .space import OfaMbv3Space
-from .subnet_spec import SubnetSpec
+from .subnet_spec import BLOCKS_PER_STAGE, SubnetSpec
 
 SCHEMA = "dynofa/family/1"
 SPACE_TYPE = "ofa_mbv3"
 SOURCES = ("measured", "published")
-MAX_FILE_BYTES = 4_000_000
+MAX_FILE_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,14 @@ def read_family_file(path: Path) -> FamilyFile:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(path, "", f"larger than {MAX_FILE_BYTES} bytes; is this a family file?")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"cannot read the family file: {error}") from error
-    except yaml.YAMLError as error:
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise ConfigError(path, "", f"longer than {MAX_FILE_CHARACTERS} characters; is this a family file?")
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(path, "", f"not valid YAML: {error}") from error
 
 
@@ -104,10 +106,10 @@ def _space(fields: _Fields) -> OfaMbv3Space:
     return OfaMbv3Space(
         width_mult=fields.number("width_mult", 0.05, 8.0),
         n_classes=fields.integer("n_classes", 2, 100_000),
-        resolutions=fields.rising("resolutions"),
-        depths=fields.rising("depths"),
-        kernel_sizes=fields.rising("kernel_sizes"),
-        expand_ratios=fields.rising("expand_ratios"),
+        resolutions=fields.rising("resolutions", range(8, 4097)),
+        depths=fields.rising("depths", range(1, BLOCKS_PER_STAGE + 1)),
+        kernel_sizes=fields.rising("kernel_sizes", range(1, 16, 2)),
+        expand_ratios=fields.rising("expand_ratios", range(1, 17)),
     )
 
 
@@ -219,11 +221,13 @@ class _Fields:
             raise self._wrong(key, value, "a list of positive integers")
         return tuple(value)
 
-    def rising(self, key: str) -> tuple[int, ...]:
-        """List of positive integers in strictly rising order."""
+    def rising(self, key: str, allowed: range) -> tuple[int, ...]:
+        """List of `allowed` integers in strictly rising order."""
         values = self.integers(key)
-        if list(values) != sorted(set(values)):
-            raise self._wrong(key, list(values), "a strictly rising list")
+        if list(values) != sorted(set(values)) or not set(values) <= set(allowed):
+            kind = "odd integers" if allowed.step == 2 else "integers"
+            expected = f"a strictly rising list of {kind} from {allowed[0]} to {allowed[-1]}"
+            raise self._wrong(key, list(values), expected)
         return values
 
     def numbers(self, key: str, count: int) -> tuple[float, ...]:

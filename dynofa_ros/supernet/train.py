@@ -27,7 +27,7 @@ from .subnet_spec import N_BLOCKS, N_STAGES, SubnetSpec, uniform_spec
 from .train_data import ImageArray, ImagePool, LabelArray, draw_batch, resize_area
 
 DIGITS_INPUT = InputSpec((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-HOLD = 0.4
+HOLD = 0.7
 CHECKPOINT_NAME = "checkpoint.pt"
 
 
@@ -53,7 +53,7 @@ class TrainConfig:
         Phase(250, 64, sandwich=False, easy=0.5),
         Phase(500, 96, sandwich=True),
         Phase(500, 128, sandwich=True),
-        Phase(250, 160, sandwich=True),
+        Phase(225, 160, sandwich=True),
     )
     width_mult: float = 0.5
     resolutions: tuple[int, ...] = (64, 96, 128, 160)

@@ -39,11 +39,11 @@ class ExportConfig:
     """Effort of search, calibration and measurement."""
 
     n_budgets: int = 10
-    n_random: int = 5
-    n_mutations: int = 5
+    n_random: int = 4
+    n_mutations: int = 4
     finalists: int = 2
-    search_calibration: int = 384
-    search_images: int = 1_500
+    search_calibration: int = 256
+    search_images: int = 1_200
     final_calibration: int = 1_024
     final_images: int = 4_000
     test_images: int = 12_000
