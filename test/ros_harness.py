@@ -22,7 +22,7 @@ from dynofa_ros.supernet.space import OfaMbv3Space
 from dynofa_ros.supernet.subnet_spec import SubnetSpec
 from dynofa_ros.supernet.weights import save_tensors
 
-PATIENCE_S = 120.0  # a node's start takes a second of processor time, more on a busy machine
+PATIENCE_S = 100.0  # a node's start takes a second of processor time, more on a busy machine
 TINY_SPACE: dict[str, Any] = {
     "type": "ofa_mbv3",
     "width_mult": 0.35,

@@ -28,7 +28,7 @@ class System:
     def __init__(self, folder):
         domain = private_domain()
         self.probe = Probe(domain)
-        camera = {"width": 96, "height": 64, "rate_hz": 25.0, "prerender": 10, "wait_for_subscribers": 1}
+        camera = {"width": 96, "height": 64, "rate_hz": 5.0, "prerender": 10, "wait_for_subscribers": 1}
         values = {
             "board_node": {"board": BOARD},
             "manager_node": {"rate_hz": 10.0},

@@ -28,9 +28,9 @@ LABELS = tuple(str(digit) for digit in range(10))
 
 MASK_SIDE = 64
 MASK_MARGIN = 8
-ROTATION_RANGE_DEG = 25.0
-PERSPECTIVE = 0.10
-NOISE_RANGE = (1.0, 12.0)
+ROTATION_RANGE_DEG = 20.0
+PERSPECTIVE = 0.08
+NOISE_RANGE = (1.0, 11.0)
 NOISE_TILE_SIDE = 512
 NOISE_UNIT = 32.0
 
@@ -44,14 +44,14 @@ class Style:
     excluded), `occlusion` the share of digits that are partly covered.
     """
 
-    size: tuple[float, float] = (0.36, 0.76)
-    contrast: tuple[float, float] = (0.38, 0.85)
-    shapes: tuple[int, int] = (1, 6)
-    occlusion: float = 0.15
+    size: tuple[float, float] = (0.42, 0.80)
+    contrast: tuple[float, float] = (0.42, 0.90)
+    shapes: tuple[int, int] = (1, 5)
+    occlusion: float = 0.12
 
 
 STANDARD = Style()
-EASY = Style(size=(0.6, 0.85), contrast=(0.45, 0.8), shapes=(0, 2), occlusion=0.0)
+EASY = Style(size=(0.6, 0.85), contrast=(0.45, 0.9), shapes=(0, 2), occlusion=0.0)
 
 
 @lru_cache(maxsize=1)
@@ -225,9 +225,9 @@ def _blur(image: ImageArray, rng: np.random.Generator, side: int) -> ImageArray:
     """Defocus, or motion along a random direction, or neither."""
     kind = rng.random()
     if kind < 0.35:
-        result: Any = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.002, 0.010) * side)
+        result: Any = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.002, 0.008) * side)
     elif kind < 0.6:
-        length = max(2, round(rng.uniform(0.008, 0.035) * side))
+        length = max(2, round(rng.uniform(0.008, 0.028) * side))
         half = length // 2 + 1
         kernel = np.zeros((2 * half + 1,) * 2, np.uint8)
         reach = length * np.array([np.cos(a := rng.uniform(0, np.pi)), np.sin(a)]) / 2

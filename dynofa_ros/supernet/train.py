@@ -53,7 +53,7 @@ class TrainConfig:
         Phase(250, 64, sandwich=False, easy=0.5),
         Phase(500, 96, sandwich=True),
         Phase(500, 128, sandwich=True),
-        Phase(225, 160, sandwich=True),
+        Phase(500, 160, sandwich=True),
     )
     width_mult: float = 0.5
     resolutions: tuple[int, ...] = (64, 96, 128, 160)
