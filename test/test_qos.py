@@ -11,8 +11,9 @@ from dynofa_ros.manager.qos import Objective, QosTarget
 
 
 def test_zero_and_nan_mean_the_defaults():
-    target = QosTarget("front", 25.0, percentile=0.0, lifetime_s=math.nan).validated()
+    target = QosTarget("front", 25.0, percentile=0.0, lifetime_s=math.nan, max_power_w=0.0).validated()
     assert (target.percentile, target.lifetime_s) == (0.95, math.inf)
+    assert math.isnan(target.max_power_w)
 
 
 @pytest.mark.parametrize(

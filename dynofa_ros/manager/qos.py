@@ -37,7 +37,9 @@ class QosTarget:
     lifetime_s: float = math.inf
 
     def validated(self) -> QosTarget:
-        """Return the target with defaults filled in (percentile 0.95, lifetime infinite).
+        """Return the target with defaults filled in (percentile 0.95, lifetime infinite, no power budget).
+
+        A field that a message leaves at 0 means its default.
 
         Raises:
             RefusedMessage: names the field, its value and what is allowed.
@@ -45,6 +47,7 @@ class QosTarget:
         """
         percentile = DEFAULT_PERCENTILE if _unset(self.percentile) else self.percentile
         lifetime_s = math.inf if _unset(self.lifetime_s) else self.lifetime_s
+        max_power_w = math.nan if _unset(self.max_power_w) else self.max_power_w
         name = self.application
         _require(bool(name.strip()), name, "application", name, "must name an application")
         _require(
@@ -62,8 +65,8 @@ class QosTarget:
             name, "min_accuracy", self.min_accuracy, "must be a fraction 0..1, or NaN for none",
         )  # fmt: skip
         _require(
-            math.isnan(self.max_power_w) or _within(self.max_power_w, LARGEST_POWER_W),
-            name, "max_power_w", self.max_power_w, "must be > 0 W, or NaN for none",
+            math.isnan(max_power_w) or _within(max_power_w, LARGEST_POWER_W),
+            name, "max_power_w", max_power_w, "must be > 0 W, or 0 or NaN for none",
         )  # fmt: skip
         known = [int(objective) for objective in Objective]
         _require(
@@ -76,7 +79,11 @@ class QosTarget:
         _require(0 <= self.priority <= 255, name, "priority", self.priority, "must be 0..255")
         _require(lifetime_s > 0.0, name, "lifetime_s", lifetime_s, "must be > 0 s, or 0 for until replaced")
         return replace(
-            self, percentile=percentile, lifetime_s=lifetime_s, objective=Objective(self.objective)
+            self,
+            percentile=percentile,
+            lifetime_s=lifetime_s,
+            max_power_w=max_power_w,
+            objective=Objective(self.objective),
         )
 
 
