@@ -38,9 +38,9 @@ MIN_COST_RATIO = 1.2
 class ExportConfig:
     """Effort of search, calibration and measurement."""
 
-    n_budgets: int = 10
+    n_budgets: int = 15
     n_random: int = 4
-    n_mutations: int = 4
+    n_mutations: int = 6
     finalists: int = 2
     search_calibration: int = 256
     search_images: int = 1_200
