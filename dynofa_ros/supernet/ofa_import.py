@@ -59,7 +59,9 @@ def read_checkpoint(checkpoint: Path, family: Family) -> dict[str, FloatArray]:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = f"not a checkpoint that torch reads without running code: {str(error).splitlines()[0]}"
+        message = (
+            "not a checkpoint that torch reads without running code; save its state_dict of plain tensors"
+        )
         raise ConfigError(checkpoint, "", message) from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
