@@ -14,7 +14,7 @@ from dynofa_ros.paths import share_dir
 WARM_UP_S = 6.0
 MOST_PRERENDERED = 1000  # 230 MB at 320x240
 NODES = "dynofa_ros.nodes"
-RECORDED = (
+RECORDED = (  # /diagnostics last: see Stage._recorded
     ("application", "dynofa_ros/msg/Application", True),
     ("qos_target", "dynofa_ros/msg/QosTarget", False),
     ("scenario_events", "diagnostic_msgs/msg/DiagnosticArray", True),

@@ -116,6 +116,7 @@ class Stage:
         if setup.managed:
             self._wait("the manager", lambda: self.conductor.manager_seen)
         self._wait("the topics to be connected", self._connected)
+        self._wait("the recorder to hear every node", self._recorded)
 
     def _present(self, name: str) -> bool:
         return name in self.conductor.points
@@ -135,6 +136,15 @@ class Stage:
             and count("/scenario_events") >= 1
             and count("/qos_target") >= 1
         )
+
+    def _recorded(self) -> bool:
+        """Whether diagnostics of every perception and camera node have reached the recorder.
+
+        Its subscription to /diagnostics is its last, and endpoints are announced in order: who is heard there has
+        found the recorder's other subscriptions too, so that no first result is missed.
+        """
+        cameras = {f"{name}_camera" for name in self.names}
+        return bool(self.conductor.recorder_heard >= cameras.union(self.names))
 
     def _wait(self, what: str, ready: Callable[[], bool], timeout_s: float = READY_TIMEOUT_S) -> None:
         deadline = time.monotonic() + timeout_s

@@ -52,6 +52,7 @@ class ConductorNode(Node):
         self.overheads_ms: list[float] = []
         self.board: Any = None
         self.manager_seen = False
+        self.recorder_heard: frozenset[str] = frozenset()  # nodes that the recorder has heard
         self._refusal = ""
         self._caps: dict[str, float] = {}
         self._decided: dict[str, str] = {}
@@ -67,6 +68,7 @@ class ConductorNode(Node):
                 Classification, f"{name}/classification", self.guard(self._on_result), depth
             )
             self.create_subscription(GroundTruth, f"{name}/labels", self.guard(self._on_label), depth)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self.guard(self._on_diagnostics), depth)
         topics: tuple[tuple[Any, str, Callable[[Any], None], Any], ...] = (
             (Application, "application", self._on_application, LATCHED),
             (InferenceStats, "inference_stats", self._on_stats, depth),
@@ -76,6 +78,12 @@ class ConductorNode(Node):
         )
         for kind, topic, callback, qos in topics:
             self.create_subscription(kind, topic, self.guard(callback), qos)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "recorder":
+                values = {pair.key: pair.value for pair in status.values}
+                self.recorder_heard = frozenset(values.get("heard", "").split(", "))
 
     def _on_application(self, message: Application) -> None:
         self.points[message.name] = list(message.operating_points)

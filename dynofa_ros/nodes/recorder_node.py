@@ -14,7 +14,7 @@ import cv2
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from dynofa_ros.engine.image import to_rgb, validate
@@ -28,6 +28,7 @@ from dynofa_ros.simulation.bag import BagWriter
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+DIAGNOSTICS = "/diagnostics"
 DISCOVERY_S = 0.5
 
 PARAMETERS = (
@@ -70,6 +71,7 @@ class RecorderNode(Node):
         self._bag = BagWriter(Path(self.parameters["path"]).expanduser())
         self._known: set[str] = set()
         self._recorded = 0
+        self._heard: set[str] = set()
         for name, type_name, latched in self._expected():
             self._record(name, type_name, latched=latched, reliable=type_name not in (IMAGE, COMPRESSED))
         self.diagnostics = Diagnostics(self, self._health, self.guard)
@@ -123,6 +125,8 @@ class RecorderNode(Node):
 
         def raw(data: bytes) -> None:
             self._write(bag_name, data)
+            if name == DIAGNOSTICS:
+                self._heard.update(s.name for s in deserialize_message(data, DiagnosticArray).status)
 
         def image(message: Image) -> None:
             self._write(bag_name, serialize_message(self._jpeg(message)))
@@ -146,7 +150,12 @@ class RecorderNode(Node):
         return CompressedImage(header=message.header, format="rgb8; jpeg compressed bgr8", data=data)
 
     def _health(self) -> Health:
-        values = {"topics": len(self._known), "messages": self._recorded, "errors": self.guard.errors_total}
+        values: dict[str, object] = {
+            "topics": len(self._known),
+            "messages": self._recorded,
+            "heard": ", ".join(sorted(self._heard)),  # nodes whose diagnostics have arrived here
+            "errors": self.guard.errors_total,
+        }
         if self.guard.errors_total:
             return Health(WARN, self.guard.last_error, values)
         return Health(OK, "recording", values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -90,7 +91,7 @@ def run_training(out: Path, device: str, resume: bool, seed: int, threads: int, 
 class _Observer:
     """Moves the progress bar, and measures and logs the accuracy now and then."""
 
-    def __init__(self, log: Path, watch: ImagePool, progress: tqdm[None]) -> None:
+    def __init__(self, log: Path, watch: ImagePool, progress: tqdm[Any]) -> None:
         self._log, self._watch, self._progress = log, watch, progress
         self._loss: float | None = None
 
