@@ -80,10 +80,8 @@ def _text(value: object) -> str:
 
 def recorder(applications: tuple[str, ...], bag: Path) -> Command:
     """Return the recorder: every topic of the demonstration from the first message on."""
-    topics = [f"{name} {kind}{' latched' if latched else ''}" for name, kind, latched in RECORDED]
-    topics += [
-        f"{name.format(app)} {kind}" for app in applications for name, kind in RECORDED_PER_APPLICATION
-    ]
+    topics = [f"{name.format(app)} {kind}" for app in applications for name, kind in RECORDED_PER_APPLICATION]
+    topics += [f"{name} {kind}{' latched' if latched else ''}" for name, kind, latched in RECORDED]
     parameters = {"path": str(bag), "topics": ", ".join(topics), "discover": False}
     return Command("recorder", f"{NODES}.recorder_node", _ros("recorder", parameters, {}))
 

@@ -27,7 +27,7 @@ MEASURED_RESULTS = 40
 DRAIN_S = 4.0
 TICK_S = 0.02
 SHOW_S = 0.25
-OVERHEAD_PERCENTILE = 95
+OVERHEAD_PERCENTILE = 75
 
 
 class Show(Protocol):
@@ -140,8 +140,8 @@ class Stage:
     def _recorded(self) -> bool:
         """Whether diagnostics of every perception and camera node have reached the recorder.
 
-        Its subscription to /diagnostics is its last, and endpoints are announced in order: who is heard there has
-        found the recorder's other subscriptions too, so that no first result is missed.
+        Its subscription to /diagnostics is its last, and endpoints are announced in order: who is heard there
+        has found the recorder's other subscriptions too, so that no first result is missed.
         """
         cameras = {f"{name}_camera" for name in self.names}
         return bool(self.conductor.recorder_heard >= cameras.union(self.names))
