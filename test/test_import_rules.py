@@ -17,7 +17,16 @@ MESSAGES = ("builtin_interfaces", "dynofa_ros.msg", "dynofa_ros.srv")
 NO_ENGINE = ("dynofa_ros.engine", "openvino", "cv2")
 TRAINING = ("torch", "torchvision", "ofa", "sklearn")
 CORE = ("supernet", "engine", "manager", "board", "simulation", "datasets")
-TRAINING_MODULES = ("train", "search", "recalibrate", "measure", "ofa_", "import_weights", "torch_")
+TRAINING_MODULES = (
+    "train",
+    "search",
+    "recalibrate",
+    "measure",
+    "ofa_",
+    "import_weights",
+    "torch_",
+    "static_forward",
+)
 
 BLOCKER = """
 import importlib, sys

@@ -119,7 +119,7 @@ def test_recalibrated_statistics_reproduce_the_batch_statistics_network(config, 
     import torch
 
     from dynofa_ros.supernet.extraction import extract
-    from dynofa_ros.supernet.measure import StaticForward
+    from dynofa_ros.supernet.static_forward import StaticForward
     from dynofa_ros.supernet.ofa_torch import (
         build_supernet,
         frozen_running_statistics,

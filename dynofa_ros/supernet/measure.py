@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as functional
-from torch import Tensor
 from tqdm import tqdm
 
-from .extraction import FloatArray, StaticBlock, StaticConv, StaticNetwork, StaticSE
+from .extraction import StaticNetwork
+from .static_forward import StaticForward
 from .train import to_input
 from .train_data import ImagePool
 
@@ -41,53 +40,3 @@ def bootstrap_interval(
     drawn = np.random.default_rng(seed).integers(0, len(kinds), (BOOTSTRAP_ROUNDS, len(kinds)))
     low, high = np.quantile(hits[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (0.025, 0.975))
     return float(low), float(high)
-
-
-class StaticForward:
-    """A StaticNetwork on batches, by torch."""
-
-    def __init__(self, network: StaticNetwork, device: torch.device) -> None:
-        self._network, self._device = network, device
-        self._tensors: dict[int, Tensor] = {}
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits (n, n_classes) of normalised images (n, 3, resolution, resolution)."""
-        network = self._network
-        x = self._conv(x, network.stem)
-        for block in network.blocks:
-            x = self._block(x, block)
-        x = self._conv(x, network.final_expand).mean((2, 3), keepdim=True)
-        x = self._conv(x, network.feature_mix).flatten(1)
-        return functional.linear(
-            x, self._tensor(network.classifier.weight), self._tensor(network.classifier.bias)
-        )
-
-    def _block(self, x: Tensor, block: StaticBlock) -> Tensor:
-        y = self._conv(x, block.expand) if block.expand is not None else x
-        y = self._conv(y, block.depthwise)
-        if block.se is not None:
-            y = self._squeeze_excite(y, block.se)
-        y = self._conv(y, block.project)
-        return x + y if block.residual else y
-
-    def _conv(self, x: Tensor, conv: StaticConv) -> Tensor:
-        weight, bias = self._tensor(conv.weight), self._tensor(conv.bias)
-        y = functional.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
-        if conv.activation == "relu":
-            return functional.relu(y, inplace=True)
-        return functional.hardswish(y, inplace=True) if conv.activation == "h_swish" else y
-
-    def _squeeze_excite(self, x: Tensor, se: StaticSE) -> Tensor:
-        y = functional.conv2d(
-            x.mean((2, 3), keepdim=True), self._tensor(se.reduce_weight), self._tensor(se.reduce_bias)
-        )
-        y = functional.conv2d(
-            functional.relu(y), self._tensor(se.expand_weight), self._tensor(se.expand_bias)
-        )
-        return x * functional.hardsigmoid(y)
-
-    def _tensor(self, array: FloatArray) -> Tensor:
-        key = id(array)
-        if key not in self._tensors:
-            self._tensors[key] = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
-        return self._tensors[key]
