@@ -35,7 +35,8 @@ def start(probe, folder, **values):
 
 
 def publish(probe, kind, topic, messages):
-    publisher = probe.publisher(kind, topic)
+    """Publish `messages` with room for all of them, so that none is overwritten before it is sent."""
+    publisher = probe.publisher(kind, topic, 200)
     for message in messages:
         publisher.publish(message)
     return publisher

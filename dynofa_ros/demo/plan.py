@@ -18,7 +18,6 @@ class Measured:
 
     latency_ms: Mapping[str, float]
     overhead_ms: float
-    slack_ms: float = 0.0  # of the scenario
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def latency_ms(latency: RelativeLatency | float, measured: Measured) -> float:
     if name not in measured.latency_ms:
         known = ", ".join(by_latency)
         raise ConfigError("scenario", "latency.subnet", f"{name!r} is unknown; largest, smallest or {known}")
-    total = measured.overhead_ms + measured.slack_ms + latency.factor * measured.latency_ms[name]
+    total = measured.overhead_ms + latency.factor * measured.latency_ms[name]
     return math.ceil(10.0 * total) / 10.0
 
 
@@ -77,7 +76,7 @@ def co_runner_processes(cores: int | str, machine_cores: int) -> int:
 
 def make_plan(scenario: Scenario, measured: Measured, seconds: float, machine_cores: int) -> list[Step]:
     """Return the steps of a run of `seconds`, in order, with labels for people."""
-    measured = replace(measured, slack_ms=scenario.slack_ms)
+    measured = replace(measured, overhead_ms=scenario.overhead_factor * measured.overhead_ms)
     targets = {app.name: _merge(Target(app.name), app.qos, measured) for app in scenario.applications}
     scale = seconds / scenario.duration_s
     steps = []

@@ -20,7 +20,7 @@ KINDS = ("qos", "corunner", "cap", "join", "leave")
 
 @dataclass(frozen=True)
 class RelativeLatency:
-    """A target relative to what this machine measures: overhead + slack + factor x latency of `subnet`."""
+    """A target relative to what this machine measures: overhead_factor x overhead + factor x latency."""
 
     subnet: str  # "largest", "smallest" or a name
     factor: float
@@ -75,7 +75,7 @@ class Scenario:
     camera: Camera
     applications: tuple[DemoApplication, ...]
     events: tuple[ScenarioEvent, ...]
-    slack_ms: float = 0.0  # added to every relative target
+    overhead_factor: float = 1.0  # of every relative target
 
 
 class _Reader:
@@ -142,7 +142,7 @@ def load_scenario(path: Path) -> Scenario:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"cannot be read: {error}") from error
-    keys = ("schema", "name", "board", "duration_s", "slack_ms", "camera", "applications", "events")
+    keys = ("schema", "name", "board", "duration_s", "overhead_factor", "camera", "applications", "events")
     top = _Reader(path, "", data, keys)
     top.word("schema", (SCHEMA,))
     applications = tuple(
@@ -163,7 +163,7 @@ def load_scenario(path: Path) -> Scenario:
         duration_s=duration_s,
         camera=_camera(path, top.raw("camera")),
         applications=applications,
-        slack_ms=top.number("slack_ms", 0.0, 10_000.0, 0.0),
+        overhead_factor=top.number("overhead_factor", 0.0, 100.0, 1.0),
         events=tuple(sorted(events, key=lambda event: event.t_s)),
     )
 

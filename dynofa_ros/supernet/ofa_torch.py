@@ -37,6 +37,8 @@ def allow_torchvision_without_operators() -> None:
 
     `ofa` imports torchvision's Python parts only. A torchvision that imports is left as it is.
     """
+    if _libraries:
+        return
     with contextlib.suppress(ImportError, RuntimeError, OSError):
         import torchvision  # noqa: F401
 
