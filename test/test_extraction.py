@@ -14,8 +14,8 @@ def test_extracted_networks_give_the_logits_of_ofa(width_mult, seed):
     need_ofa()
     import torch
 
-    from dynofa_ros.supernet.static_forward import StaticForward
     from dynofa_ros.supernet.ofa_torch import build_supernet, load_tensors_into, set_active
+    from dynofa_ros.supernet.static_forward import StaticForward
 
     space = OfaMbv3Space(width_mult, 10, (48, 64))
     spec, tensors = random_spec(space, seed), lively_tensors(space, seed)

@@ -119,7 +119,6 @@ def test_recalibrated_statistics_reproduce_the_batch_statistics_network(config, 
     import torch
 
     from dynofa_ros.supernet.extraction import extract
-    from dynofa_ros.supernet.static_forward import StaticForward
     from dynofa_ros.supernet.ofa_torch import (
         build_supernet,
         frozen_running_statistics,
@@ -127,6 +126,7 @@ def test_recalibrated_statistics_reproduce_the_batch_statistics_network(config, 
         to_tensors,
     )
     from dynofa_ros.supernet.recalibrate import recalibrate
+    from dynofa_ros.supernet.static_forward import StaticForward
     from dynofa_ros.supernet.train import to_input
 
     device, spec = torch.device("cpu"), uniform_spec("small", 48, 2, 5, 4)
