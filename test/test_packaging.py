@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -243,6 +244,15 @@ def test_the_workspace_has_every_executable(executable: str) -> None:
     if not folders:
         pytest.skip("no install space is sourced")
     assert os.access(folders[0] / executable, os.X_OK)
+
+
+def test_an_executable_does_nothing_when_a_worker_process_imports_it(tmp_path: Path) -> None:
+    """Rendering for training spawns processes, and each imports the main script once more."""
+    script = (ROOT / "scripts" / "executable.py.in").read_text()
+    for key, value in {"@executable@": "dynofa", "@module@": "a_module_that_must_not_be_imported"}.items():
+        script = script.replace(key, value)
+    (tmp_path / "dynofa").write_text(script)
+    assert "main" not in runpy.run_path(str(tmp_path / "dynofa"), run_name="__mp_main__")
 
 
 def test_a_wheel_has_the_core_its_data_and_the_command(tmp_path: Path) -> None:
