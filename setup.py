@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 PACKAGE = "dynofa_ros"
@@ -38,6 +38,14 @@ def readme() -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
+# A plain C library that engine/frame_kernel.py loads; without a compiler OpenCV and numpy do its work.
+FRAME_KERNEL = Extension(
+    f"{PACKAGE}.engine._frame_kernel",
+    ["src/frame_kernel.cpp"],
+    extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden"],
+    optional=True,
+)
+
 setup(
     name=PACKAGE,
     version=version(),
@@ -48,6 +56,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"], exclude=[f"{PACKAGE}.nodes"]),
     package_data={"": ["*.npz", "*.json", "*.html", "*.css", "*.js", "*.yaml", "py.typed"]},
+    ext_modules=[FRAME_KERNEL],
     data_files=share_files(),
     zip_safe=False,
     install_requires=[
@@ -62,6 +71,8 @@ setup(
     ],
     extras_require={
         "train": ["torch>=2.10", "torchvision", "ofa==0.1.0.post202307202001", "scikit-learn"],
+        "onnx": ["onnxruntime>=1.17", "onnx>=1.15"],
+        "quantize": ["nncf>=2.14"],
         "test": ["pytest", "pytest-timeout", "hypothesis", "mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["dynofa = dynofa_ros.cli:main"]},

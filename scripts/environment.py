@@ -30,7 +30,12 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 FOREIGN_ROS = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "PYTHONPATH", "ROS_DISTRO")
 NOT_INHERITED = ("PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "VIRTUAL_ENV")
 WHEELS_GUARD = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
-MODULES = {"opencv-python-headless": "cv2", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+MODULES = {
+    "opencv-python-headless": "cv2",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "nvidia-ml-py": "pynvml",
+}
 COLCON = ("colcon-common-extensions", "cmake<4")
 
 
@@ -40,6 +45,7 @@ class Plan:
 
     wheels: bool
     tests: bool
+    bench: bool = False
 
     @property
     def python(self) -> Path:
@@ -228,10 +234,25 @@ def install_tests(plan: Plan, env: dict[str, str], key: str) -> None:
     set_done("tests", key)
 
 
+def install_bench(plan: Plan, env: dict[str, str], key: str) -> None:
+    """Install what the benchmarks need besides the tests' packages."""
+    files = [REQUIREMENTS / name for name in ("bench.txt", "runtime.txt", "constraints.txt")]
+    key = _digest([key, *files])
+    if is_done("bench", key):
+        return
+    bench, runtime, constraints = files
+    if plan.wheels:
+        _pip("[+] benchmark packages", plan, env, "-r", bench, "-r", runtime, "-c", constraints)
+    else:
+        _install_beside_ros("[+] benchmark packages", plan, env, bench)
+    set_done("bench", key)
+
+
 def build_key(key: str) -> str:
     """Changes with everything that the build reads; of linked files only the names matter."""
     contents = [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv"))]
     contents += [ROOT / "CMakeLists.txt", ROOT / "package.xml", *sorted(ROOT.glob("scripts/*.in"))]
+    contents += sorted(ROOT.glob("src/*"))
     linked = (path for folder in ("dynofa_ros", "launch", "config") for path in (ROOT / folder).rglob("*"))
     names = sorted(str(path.relative_to(ROOT)) for path in linked if "__pycache__" not in path.parts)
     return _digest([key, *map(str, contents), *contents, *names])
@@ -283,8 +304,10 @@ def set_up(plan: Plan) -> None:
     env = clean_environment(plan)
     key = make_venv(plan, env)
     key = install_runtime(plan, env, key)
-    if plan.tests:
+    if plan.tests or plan.bench:
         install_tests(plan, env, key)
+    if plan.bench:
+        install_bench(plan, env, key)
     build(plan, env, key)
 
 
@@ -294,6 +317,7 @@ def main() -> int:
         prog="bootstrap.py", description=__doc__.splitlines()[0] if __doc__ else None
     )
     parser.add_argument("--tests", action="store_true", help="also install what the tests need")
+    parser.add_argument("--bench", action="store_true", help="also install what the benchmarks need")
     arguments = parser.parse_args()
     if Path(sys.prefix) == VENV:
         reexec(getattr(sys, "_base_executable", SYSTEM_PYTHON))
@@ -302,7 +326,7 @@ def main() -> int:
         reexec(str(ros_python))
     try:
         with _only_one():
-            set_up(Plan(wheels=ros_python is None, tests=arguments.tests))
+            set_up(Plan(ros_python is None, arguments.tests, arguments.bench))
     except (prerequisites.MissingPrerequisite, progress.CommandFailed, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -267,4 +267,6 @@ def test_a_wheel_has_the_core_its_data_and_the_command(tmp_path: Path) -> None:
     data = f"dynofa_ros-{dynofa_ros.__version__}.data/data/share/dynofa_ros"
     assert {"dynofa_ros/cli/__init__.py", "dynofa_ros/datasets/digits_scans.npz"} <= set(names)
     assert {f"{data}/config/families/digits.yaml", f"{data}/config/families/digits.safetensors"} <= set(names)
+    assert f"{data}/config/families/digits.int8.safetensors" in names
+    assert any(name.startswith("dynofa_ros/engine/_frame_kernel") for name in names)
     assert not [name for name in names if name.startswith("dynofa_ros/nodes/")]
