@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.supernet.extraction import extract
 from dynofa_ros.supernet.family import Accuracy, Family, FamilyMember, InputSpec, load_family, random_family
-from dynofa_ros.supernet.family_writer import write_family
+from dynofa_ros.supernet.family_writer import file_comment, write_family
 from dynofa_ros.supernet.space import OfaMbv3Space
 from dynofa_ros.supernet.weights import compact, named_statistics, save_tensors
 from supernet_fixtures import lively_tensors, random_spec
@@ -195,3 +195,59 @@ def test_a_family_without_weights_says_how_to_get_them(tmp_path):
     assert not bare.has_weights
     with pytest.raises(ConfigError, match="dynofa import-weights FILE` --family small"):
         bare.network(bare.names[0])
+
+
+def reduced(family: Family, **losses: float) -> Family:
+    """`family` with accuracies of reduced precisions that lose so much on every member."""
+    return replace(
+        family,
+        members=tuple(
+            replace(
+                member,
+                accuracies={
+                    name: replace(member.accuracy, value=member.accuracy.value - loss, low=0.0, high=1.0)
+                    for name, loss in losses.items()
+                },
+            )
+            for member in family.members
+        ),
+    )
+
+
+def test_accuracies_of_reduced_precisions_are_written_and_read(tmp_path):
+    family = reduced(make_family(tmp_path), bf16=0.001, int8=0.02)
+    write_family(family, family.file, "again")
+    members = load_family(family.file).members
+    for before, after in zip(family.members, members, strict=True):
+        assert list(after.accuracies) == ["bf16", "int8"]
+        assert after.accuracy_at("int8").value == pytest.approx(before.accuracy_at("int8").value, abs=1e-5)
+        assert after.accuracy_at("fp32") == after.accuracy
+        assert after.accuracy_at("fp16") is None
+
+
+def test_a_precision_is_offered_where_it_was_measured_and_loses_little(tmp_path):
+    family = reduced(make_family(tmp_path), bf16=0.0049, fp16=0.0051, int8=0.0)
+    name = family.names[0]
+    assert family.offers(name, "fp32")
+    assert family.offers(name, "bf16")
+    assert not family.offers(name, "fp16")
+    assert not family.offers(name, "int8"), "there is no calibration"
+    assert not make_family(tmp_path).offers(name, "bf16"), "nothing was measured"
+    random = family.with_random_weights()
+    assert random.offers(name, "fp16")
+    assert random.member(name).accuracies == {}
+
+
+def test_an_unknown_precision_in_the_file_is_named(tmp_path):
+    file = reduced(make_family(tmp_path), bf16=0.0).file
+    write_family(reduced(make_family(tmp_path), bf16=0.0), file, "")
+    file.write_text(file.read_text().replace("bf16:", "int3:"))
+    with pytest.raises(ConfigError, match=r"accuracies\.int3.*bf16, fp16, int8"):
+        load_family(file)
+
+
+def test_the_comment_of_a_file_is_kept(tmp_path):
+    family = make_family(tmp_path)
+    comment = "One line\n\nand another: with a colon"
+    write_family(family, family.file, comment)
+    assert file_comment(family.file) == comment

@@ -32,6 +32,7 @@ def test_a_checkpoint_becomes_a_family_that_loads_and_says_what_was_measured(tmp
         final_calibration=16,
         final_images=16,
         test_images=30,
+        precisions=("bf16",),
     )
     export_family(config, tmp_path, device, 1, effort)
     family = load_family(tmp_path / "digits.yaml")

@@ -1,165 +1,150 @@
-"""OpenVINO on the CPU: the graph is built from a StaticNetwork, without torch or a converter."""
+"""OpenVINO: compiled graphs of sub-networks on the CPU, and on Intel GPUs and NPUs where it finds them."""
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache as cached
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
-from openvino import opset13 as op
 
-from dynofa_ros.engine.backend import BackendUnavailable, Logits
-from dynofa_ros.supernet.extraction import StaticBlock, StaticConv, StaticNetwork, StaticSE
-from dynofa_ros.supernet.family import InputSpec
+from dynofa_ros.engine import openvino_graph
+from dynofa_ros.engine.artefacts import Artefact, ArtefactCache, artefact_key
+from dynofa_ros.engine.backend import BackendUnavailable, BufferedNetwork, Logits
+from dynofa_ros.engine.depthwise_priority import prefer_jit_depthwise
+from dynofa_ros.supernet import extraction
+from dynofa_ros.supernet.network_source import NetworkSource
 
-Node = Any
-"""openvino.Node, which has no usable annotations."""
-
-_PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
-_SPATIAL_AXES = np.array([2, 3], np.int64)
+_CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 class OpenVinoBackend:
     """Compiles for latency: one stream; threads are not pinned, so that several nodes can share the cores."""
 
     name = "openvino"
-    element = "cpu"
 
-    def __init__(self, precision: str = "fp32") -> None:
-        """Check the processor.
+    def __init__(self, precision: str = "fp32", element: str = "cpu") -> None:
+        """Check the device.
 
         Raises:
-            BackendUnavailable: a precision this processor does not compute natively.
+            BackendUnavailable: no such device, or a precision that it does not compute natively.
         """
-        self._core = ov.Core()
-        offered = self._precisions()
+        self._core, self._device = ov.Core(), element.upper()
+        if self._device not in self._core.available_devices:
+            found = ", ".join(self._core.available_devices)
+            raise BackendUnavailable(
+                f"OpenVINO finds no {element}; it finds {found}. Is its driver installed?"
+            )
+        self._capabilities = self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")
+        offered = [name for name, needed in _CAPABILITIES.items() if needed in self._capabilities]
         if precision not in offered:
             raise BackendUnavailable(
-                f"precision {precision!r}: this processor offers {', '.join(offered)} with OpenVINO"
+                f"precision {precision!r}: this {element} offers {', '.join(offered)} with OpenVINO"
             )
-        self.precision = precision
-
-    def _precisions(self) -> list[str]:
-        """fp32, and bf16 where the processor has it."""
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return ["fp32", "bf16"] if "BF16" in capabilities else ["fp32"]
+        self.precision, self.element = precision, element
 
     def version(self) -> str:
         """Library and version."""
         return f"openvino {ov.__version__.split('-')[0]}"
 
     def compile(
-        self, network: StaticNetwork, input_spec: InputSpec, threads: int, cache_dir: Path | None = None
+        self, source: NetworkSource, threads: int, cache: ArtefactCache | None = None
     ) -> OpenVinoNetwork:
-        """Make `network` resident. Input mean and scale are part of the graph."""
-        config: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[self.precision],
-        }
-        if cache_dir is not None:
-            config["CACHE_DIR"] = str(cache_dir)
-        compiled = self._core.compile_model(build_model(network, input_spec), "CPU", config)
-        return OpenVinoNetwork(compiled, network.resolution)
+        """Make a sub-network resident. Input mean and scale are part of the graph.
+
+        With `cache` the network's constants are mapped from the artefact, so that they cost memory only
+        where the library keeps no copy of its own.
+
+        Raises:
+            BackendUnavailable: int8 for a sub-network that was not calibrated.
+            ConfigError: the family's files cannot be used.
+        """
+        config = self._config(threads)
+        if cache is None:
+            return OpenVinoNetwork(self._build(source, config), source.resolution)
+        key = self._key(source, config)
+        compiled = self._from_cache(cache, key, config, source.resolution)
+        if compiled is None:
+            built = self._build(source, config)
+            cache.store(key, built.export_model().getvalue())
+            compiled = self._from_cache(cache, key, config, source.resolution)
+            compiled = compiled or OpenVinoNetwork(built, source.resolution)
+        return compiled
+
+    def _config(self, threads: int) -> dict[str, Any]:
+        """Properties of the compiled model."""
+        rest = next(name for name in ("bf16", "fp16", "fp32") if _CAPABILITIES[name] in self._capabilities)
+        hint = _HINTS[rest if self.precision == "int8" else self.precision]
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+        if self._device == "CPU":
+            config |= {"NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        return config
+
+    def _key(self, source: NetworkSource, config: dict[str, Any]) -> str:
+        """What a compiled blob depends on."""
+        device = self._core.get_property(self._device, "FULL_DEVICE_NAME")
+        quantization = source.quantization_sha256 if self.precision == "int8" else ""
+        content = (source.content_sha256, self.precision, quantization, _code_sha256())
+        return artefact_key(*content, ov.__version__, device, sorted(self._capabilities), config)
+
+    def _build(self, source: NetworkSource, config: dict[str, Any]) -> ov.CompiledModel:
+        """Extract, make the graph, compile."""
+        quantization = None
+        if self.precision == "int8":
+            quantization = source.quantization()
+            if quantization is None:
+                raise BackendUnavailable(
+                    f"{source.name}: int8 needs a calibration; make one with `dynofa quantize`"
+                )
+        model = openvino_graph.build_model(source.network(), source.input_spec, quantization)
+        if quantization is not None and self._device == "CPU":
+            model = prefer_jit_depthwise(self._core, model)
+        return self._core.compile_model(model, self._device, config)
+
+    def _from_cache(
+        self, cache: ArtefactCache, key: str, config: dict[str, Any], resolution: int
+    ) -> OpenVinoNetwork | None:
+        """The network stored under `key`; None, and the entry removed, where the library does not take it."""
+        artefact = cache.load(key)
+        if artefact is None:
+            return None
+        try:
+            blob = ov.Tensor(artefact.data, shared_memory=True)
+            compiled = self._core.import_model(blob, self._device, config)
+        except RuntimeError as error:
+            cache.discard(key, f"OpenVINO does not read it: {error}")
+            return None
+        return OpenVinoNetwork(compiled, resolution, artefact)
 
 
-class OpenVinoNetwork:
+class OpenVinoNetwork(BufferedNetwork):
     """One infer request with its own input memory. OpenVINO releases the GIL while it infers."""
 
-    def __init__(self, compiled: ov.CompiledModel, resolution: int) -> None:
-        self._compiled = compiled
-        self._resolution = resolution
-        self._input = np.zeros((1, resolution, resolution, 3), np.uint8)
+    def __init__(self, compiled: ov.CompiledModel, resolution: int, artefact: Artefact | None = None) -> None:
+        super().__init__(resolution)
         self._request = compiled.create_infer_request()
         self._request.set_input_tensor(ov.Tensor(self._input, shared_memory=True))
         self._output: npt.NDArray[np.float32] = self._request.get_output_tensor().data
+        self._compiled = compiled
+        # Constants of the compiled model lie in the artefact: it must be the last to go.
+        self._artefact = artefact
+        if artefact is not None:
+            self._request.infer()
+            artefact.release_pages()
 
-    @property
-    def resolution(self) -> int:
-        """Side of the square input [px]."""
-        return self._resolution
-
-    def infer(self, image: npt.NDArray[np.uint8]) -> Logits:
-        """Logits, float32 (n_classes,), of an RGB image, uint8 (1, r, r, 3).
-
-        Raises:
-            ValueError: an image of another shape.
-        """
-        if image.shape != self._input.shape:
-            raise ValueError(f"image {image.shape}: this sub-network reads {self._input.shape}")
-        np.copyto(self._input, image)
+    def infer_input(self) -> Logits:
+        """Logits, float32 (n_classes,), of what `input` holds."""
         self._request.infer()
         logits: Logits = self._output[0].copy()
         return logits
 
 
-def build_model(network: StaticNetwork, input_spec: InputSpec) -> ov.Model:
-    """The network as an OpenVINO graph: uint8 NHWC RGB in, (x / 255 - mean) / std, logits out."""
-    side = network.resolution
-    image = op.parameter([1, side, side, 3], np.uint8, name="image")
-    x = _normalise(image, input_spec)
-    x = _conv(x, network.stem)
-    for block in network.blocks:
-        x = _block(x, block)
-    x = op.reduce_mean(_conv(x, network.final_expand), _SPATIAL_AXES, keep_dims=True)
-    x = _conv(x, network.feature_mix)
-    x = op.reshape(x, np.array([1, -1], np.int64), special_zero=False)
-    linear = network.classifier
-    x = op.add(op.matmul(x, op.constant(linear.weight), False, True), op.constant(linear.bias[None]))
-    return ov.Model([x], [image], network.spec.name)
-
-
-def _normalise(image: Node, input_spec: InputSpec) -> Node:
-    """uint8 NHWC to float NCHW, with the family's mean and standard deviation (of values 0..1)."""
-    mean = np.array(input_spec.mean, np.float32).reshape(1, 3, 1, 1) * 255.0
-    scale = 1.0 / (np.array(input_spec.std, np.float32).reshape(1, 3, 1, 1) * 255.0)
-    x = op.transpose(image, np.array([0, 3, 1, 2], np.int64))
-    x = op.convert(x, np.float32)
-    return op.multiply(op.subtract(x, op.constant(mean)), op.constant(scale.astype(np.float32)))
-
-
-def _conv(x: Node, layer: StaticConv) -> Node:
-    """Convolution, bias, activation."""
-    stride, pad = [layer.stride] * 2, [layer.padding] * 2
-    if layer.groups == 1:
-        x = op.convolution(x, op.constant(layer.weight), stride, pad, pad, [1, 1])
-    else:
-        out, per_group, *kernel = layer.weight.shape
-        grouped = layer.weight.reshape(layer.groups, out // layer.groups, per_group, *kernel)
-        x = op.group_convolution(x, op.constant(grouped), stride, pad, pad, [1, 1])
-    return _activate(_add_bias(x, layer.bias), layer.activation)
-
-
-def _add_bias(x: Node, bias: npt.NDArray[np.float32]) -> Node:
-    """Add one value per channel."""
-    return op.add(x, op.constant(bias.reshape(1, -1, 1, 1)))
-
-
-def _activate(x: Node, activation: str) -> Node:
-    """relu, h_swish or nothing."""
-    if activation == "relu":
-        return op.relu(x)
-    return op.hswish(x) if activation == "h_swish" else x
-
-
-def _squeeze_excite(x: Node, layer: StaticSE) -> Node:
-    """Scale each channel by what the mean of all channels suggests."""
-    y = op.reduce_mean(x, _SPATIAL_AXES, keep_dims=True)
-    y = op.convolution(y, op.constant(layer.reduce_weight), [1, 1], [0, 0], [0, 0], [1, 1])
-    y = op.relu(_add_bias(y, layer.reduce_bias))
-    y = op.convolution(y, op.constant(layer.expand_weight), [1, 1], [0, 0], [0, 0], [1, 1])
-    return op.multiply(x, op.hsigmoid(_add_bias(y, layer.expand_bias)))
-
-
-def _block(x: Node, block: StaticBlock) -> Node:
-    """Inverted residual: expand, depthwise, squeeze-and-excitation, project, shortcut."""
-    y = x if block.expand is None else _conv(x, block.expand)
-    y = _conv(y, block.depthwise)
-    if block.se is not None:
-        y = _squeeze_excite(y, block.se)
-    y = _conv(y, block.project)
-    return op.add(y, x) if block.residual else y
+@cached
+def _code_sha256() -> str:
+    """Hash of the code that makes a graph from weights: after a change of it nothing cached is right."""
+    files = [module.__file__ for module in (extraction, openvino_graph)]
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files if file)).hexdigest()

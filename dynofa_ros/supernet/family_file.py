@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from .subnet_spec import BLOCKS_PER_STAGE, SubnetSpec
 SCHEMA = "dynofa/family/1"
 SPACE_TYPE = "ofa_mbv3"
 SOURCES = ("measured", "published")
+REDUCED_PRECISIONS = ("bf16", "fp16", "int8")
 MAX_FILE_CHARACTERS = 4_000_000
 
 
@@ -48,11 +49,12 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class MemberEntry:
-    """One member as written in the file."""
+    """One member as written in the file; `accuracy` is that of fp32, `accuracies` has others by precision."""
 
     spec: SubnetSpec
     macs: int
     accuracy: Accuracy | None
+    accuracies: Mapping[str, Accuracy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class FamilyFile:
     weights_file: Path | None
     weights_sha256: str | None
     members: tuple[MemberEntry, ...]
+    quantization_file: Path | None = None
+    quantization_sha256: str | None = None
 
 
 def read_family_file(path: Path) -> FamilyFile:
@@ -75,6 +79,7 @@ def read_family_file(path: Path) -> FamilyFile:
     if schema != SCHEMA:
         raise ConfigError(path, "schema", f"{schema!r} is not known; this version reads {SCHEMA!r}")
     weights = root.section("weights") if root.get("weights") is not None else None
+    quantization = root.section("quantization") if root.get("quantization") is not None else None
     return FamilyFile(
         name=root.text("name"),
         space=_space(root.section("space")),
@@ -83,6 +88,8 @@ def read_family_file(path: Path) -> FamilyFile:
         weights_file=path.parent / weights.text("file") if weights else None,
         weights_sha256=weights.text("sha256") if weights else None,
         members=tuple(_member(entry) for entry in root.sections("members")),
+        quantization_file=path.parent / quantization.text("file") if quantization else None,
+        quantization_sha256=quantization.text("sha256") if quantization else None,
     )
 
 
@@ -148,7 +155,17 @@ def _member(fields: _Fields) -> MemberEntry:
         spec=spec,
         macs=fields.integer("macs", 1, 10**15),
         accuracy=_accuracy(fields.section("accuracy")) if accuracy is not None else None,
+        accuracies=_accuracies(fields.section("accuracies")) if fields.get("accuracies") is not None else {},
     )
+
+
+def _accuracies(fields: _Fields) -> dict[str, Accuracy]:
+    """Accuracy by reduced precision."""
+    for precision in fields.names():
+        if precision not in REDUCED_PRECISIONS:
+            known = ", ".join(REDUCED_PRECISIONS)
+            raise ConfigError(fields.path, fields.name(precision), f"is not a precision of {known}")
+    return {precision: _accuracy(fields.section(precision)) for precision in fields.names()}
 
 
 def _accuracy(fields: _Fields) -> Accuracy:
@@ -177,6 +194,10 @@ class _Fields:
     def name(self, key: str) -> str:
         """Full name of a key."""
         return f"{self._prefix}.{key}" if self._prefix else key
+
+    def names(self) -> tuple[str, ...]:
+        """All keys, as texts."""
+        return tuple(map(str, self._content))
 
     def get(self, key: str) -> Any:
         """Value, or None where the key is missing or null."""

@@ -13,9 +13,10 @@ MANY_LABELS = 32
 
 
 def write_family(family: Family, path: Path, comment: str, labels_file: str = "") -> None:
-    """Write `family` so that `load_family` reads it back; weights are named relative to the file's folder.
+    """Write `family` so that `load_family` reads it back.
 
-    `comment` becomes the head of the file, line by line; `labels_file` replaces a long list of labels.
+    Weights and calibration are named relative to the file's folder. `comment` becomes the head of the file,
+    line by line; `labels_file` replaces a long list of labels.
     """
     lines = [f"# {line}".rstrip() for line in comment.splitlines()]
     lines += [f"schema: {SCHEMA}", f"name: {family.name}", *_space_lines(family)]
@@ -25,6 +26,9 @@ def write_family(family: Family, path: Path, comment: str, labels_file: str = ""
         lines.append("weights: null")
     else:
         lines += ["weights:", f"  file: {family.weights_file.name}", f"  sha256: {family.weights_sha256}"]
+    if family.quantization_file is not None:
+        file, sha256 = family.quantization_file.name, family.quantization_sha256
+        lines += ["quantization:", f"  file: {file}", f"  sha256: {sha256}"]
     lines.append("members:")
     for member in family.members:
         lines += _member_lines(member)
@@ -47,9 +51,19 @@ def _space_lines(family: Family) -> list[str]:
     ]
 
 
+def file_comment(path: Path) -> str:
+    """The comment at the head of a family file, without its number signs."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line[1:].removeprefix(" "))
+    return "\n".join(lines)
+
+
 def _member_lines(member: FamilyMember) -> list[str]:
     spec = member.spec
-    return [
+    lines = [
         f"  - name: {spec.name}",
         f"    resolution: {spec.resolution}",
         f"    depth: {list(spec.depth)}",
@@ -58,6 +72,10 @@ def _member_lines(member: FamilyMember) -> list[str]:
         f"    macs: {member.macs}",
         f"    accuracy: {_accuracy_text(member.accuracy)}",
     ]
+    if member.accuracies:
+        lines.append("    accuracies:")
+        lines += [f"      {name}: {_accuracy_text(value)}" for name, value in member.accuracies.items()]
+    return lines
 
 
 def _accuracy_text(accuracy: Accuracy | None) -> str:

@@ -11,10 +11,12 @@ from .extraction import FloatArray, StaticBlock, StaticConv, StaticNetwork, Stat
 
 
 class StaticForward:
-    """A StaticNetwork on batches, by torch."""
+    """A StaticNetwork on batches, by torch, with its tensors on `device` as `dtype`."""
 
-    def __init__(self, network: StaticNetwork, device: torch.device) -> None:
-        self._network, self._device = network, device
+    def __init__(
+        self, network: StaticNetwork, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._network, self._device, self._dtype = network, device, dtype
         self._tensors: dict[int, Tensor] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -56,5 +58,8 @@ class StaticForward:
     def _tensor(self, array: FloatArray) -> Tensor:
         key = id(array)
         if key not in self._tensors:
-            self._tensors[key] = torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+            tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self._device, self._dtype)
+            if tensor.ndim == 4 and self._device.type == "cuda":
+                tensor = tensor.contiguous(memory_format=torch.channels_last)
+            self._tensors[key] = tensor
         return self._tensors[key]

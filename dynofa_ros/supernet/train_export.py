@@ -15,9 +15,10 @@ from dynofa_ros.datasets import digits
 
 from .extraction import FloatArray, extract
 from .family import Family, FamilyMember
-from .family_file import Accuracy
+from .family_file import REDUCED_PRECISIONS, Accuracy
 from .family_writer import write_family
 from .measure import bootstrap_interval, correct_answers
+from .measure_precisions import measure_family
 from .ofa_torch import build_supernet, load_tensors_into, to_tensors
 from .recalibrate import recalibrate
 from .search import Candidate, budgets, pareto_front, search_budget, spread
@@ -47,6 +48,7 @@ class ExportConfig:
     final_calibration: int = 1_024
     final_images: int = 4_000
     test_images: int = 12_000
+    precisions: tuple[str, ...] = REDUCED_PRECISIONS
     seed: int = 1
 
 
@@ -117,7 +119,7 @@ class Exporter:
         return candidates
 
     def export(self, front: list[Candidate], out: Path, name: str, log: Callable[[str], None]) -> Family:
-        """Measure the front on test images and write the family into folder `out`.
+        """Measure the front on test images and write the family into folder `out`, reduced precisions too.
 
         A sub-network that a cheaper one equals on test images is left out.
         """
@@ -145,7 +147,7 @@ class Exporter:
             file=out / f"{name}.yaml",
         )
         write_family(family, family.file, COMMENT)
-        return family
+        return measure_family(family, self.images.calibration, self.images.test, self.config.precisions, log)
 
     def _measured(self, correct: np.ndarray) -> Accuracy:
         low, high = bootstrap_interval(correct, self.images.test.scans)
