@@ -65,7 +65,8 @@ class DemoBag:
         score = self.make("ClassScore", id="3", label="3" if right else "5", score=0.9)
         result = self.make(
             "Classification", header=self.header(t_s), application="front", family="f", subnet=subnet,
-            element="cpu", frame=0, results=[score], transport_ms=1.0, queue_ms=0.1, preprocess_ms=0.2,
+            placement="cpu/x/fp32/1", element="cpu",
+            frame=0, results=[score], transport_ms=1.0, queue_ms=0.1, preprocess_ms=0.2,
             inference_ms=latency_ms - 2.0, postprocess_ms=0.1, latency_ms=latency_ms,
             target_latency_ms=math.nan, deadline_met=True, emulated_clocks=True, stretch=1.5,
         )  # fmt: skip
@@ -74,7 +75,8 @@ class DemoBag:
     def stats(self, t_s: float, received: int, inferred: int, dropped: int) -> None:
         drops = [self.make("DropCount", reason="replaced_by_newer", count=dropped)] if dropped else []
         message = self.make(
-            "InferenceStats", stamp=self.time(t_s), application="front", subnet="small", element="cpu",
+            "InferenceStats", stamp=self.time(t_s), application="front", subnet="small",
+            placement="cpu/x/fp32/1", element="cpu",
             window_ms=250.0, frames=0, deadline_misses=0, period_ms=math.nan, latency_p50_ms=math.nan,
             latency_p95_ms=math.nan, latency_max_ms=math.nan, inference_p50_ms=math.nan,
             overhead_ms=math.nan, slowdown=math.nan, slowdown_tail=math.nan, busy=0.0, emulated_clocks=True,
@@ -99,7 +101,7 @@ class DemoBag:
     def decision(self, t_s: float, subnet: str, reason: str) -> None:
         message = self.make(
             "SubnetDecision", stamp=self.time(t_s), application="front", manager_id="m", sequence=1,
-            validity_ms=2000.0, subnet=subnet, element="cpu", threads=0, target_latency_ms=10.0,
+            validity_ms=2000.0, subnet=subnet, placement="", element="cpu", threads=0, target_latency_ms=10.0,
             percentile=0.95, predicted_latency_ms=4.5, predicted_energy_mj=math.nan,
             predicted_accuracy=0.9, feasible=True,
             alternatives=[], reason=reason,

@@ -34,11 +34,11 @@ POWER = BoardPowerModel(
 CPU = ClockTable("cpu0", (500.0, 1000.0, 2000.0), full_mhz=2000.0)
 
 
-def point(name, latency_ms, accuracy, element="cpu", s=0.9, threads=1):
+def point(name, latency_ms, accuracy, element="cpu", s=0.9, threads=1, placement=""):
     domain = {"cpu": "cpu0", "gpu": "gpu"}[element]
     reference = 2000.0 if element == "cpu" else 1000.0
     return OperatingPoint(
-        name, element=element, threads=threads, macs=latency_ms * 1e6, accuracy=accuracy,
+        name, placement, element=element, threads=threads, macs=latency_ms * 1e6, accuracy=accuracy,
         latency_ms=latency_ms, clock_domain=domain, clocked_fraction=s, reference_mhz=reference,
     )  # fmt: skip
 
@@ -75,8 +75,9 @@ def brute_force_key(question, choice, clocks):
         stretch = (
             1.0 if mhz is None else p.clocked_fraction * p.reference_mhz / mhz + 1.0 - p.clocked_fraction
         )
-        latency = a.overhead_ms + a.slowdown_tail * p.latency_ms * stretch
-        use = a.slowdown * p.latency_ms * stretch / a.period_ms if a.period_ms > 0 else 0.0
+        median, tail = a.by_element.get(p.element, (a.slowdown, a.slowdown_tail))
+        latency = a.overhead_ms + tail * p.latency_ms * stretch
+        use = median * p.latency_ms * stretch / a.period_ms if a.period_ms > 0 else 0.0
         share = min(1.0, p.threads / cores[p.element]) if p.threads and cores.get(p.element) else 1.0
         busy[p.element] = busy.get(p.element, 0.0) + use * share
         power += min(use, 1.0) * share * active[p.element]
@@ -124,18 +125,19 @@ def brute_force(question):
 
 @st.composite
 def points(draw):
-    count = draw(st.integers(1, 4))
-    element = draw(st.sampled_from(["cpu", "cpu", "gpu"]))
+    """Sub-networks on one or two placements each, which may lie on different elements."""
+    keys = [(f"p{i}", n) for i in range(draw(st.integers(1, 3))) for n in range(draw(st.integers(1, 2)))]
     return tuple(
         point(
-            f"p{i}",
+            name,
             draw(st.floats(0.5, 40.0)),
             draw(st.floats(0.5, 1.0)),
-            element,
+            draw(st.sampled_from(["cpu", "cpu", "gpu"])),
             draw(st.sampled_from([0.0, 0.5, 0.9, 1.0])),
             draw(st.sampled_from([0, 1, 2])),
+            placement=f"placement{n}",
         )
-        for i in range(count)
+        for name, n in keys
     )
 
 
@@ -153,6 +155,7 @@ def applications(draw, index):
         priority=draw(st.integers(0, 2)),
         slowdown_tail=draw(st.floats(0.9, 3.0)),
         slowdown=draw(st.floats(0.9, 2.0)),
+        by_element=draw(st.sampled_from([{}, {"gpu": (1.1, 1.6)}, {"cpu": (2.0, 2.5)}])),
         overhead_ms=draw(st.floats(0.0, 10.0)),
         period_ms=draw(st.sampled_from([NAN, 10.0, 33.3])),
         current=draw(st.none() | indices),
@@ -284,3 +287,19 @@ def test_works_without_clocks_power_model_or_elements():
     result = arbitrate(ArbiterInput((app(latency_ms=10.0),)))
     assert FRONT[result.choices[0]].subnet == "middle"
     assert math.isnan(result.power_w)
+
+
+def test_two_placements_of_one_sub_network_compete_and_the_cooler_one_wins_where_both_fit():
+    front = (
+        point("net", 10.0, 0.95, "cpu", threads=4, placement="cpu/x/fp32/4"),
+        point("net", 9.0, 0.95, "gpu", placement="gpu/x/fp32/1"),
+    )
+    elements = (ArbiterElement("cpu", 4), ArbiterElement("gpu"))
+    gpu = ClockTable("gpu", (300.0, 1000.0), full_mhz=1000.0)
+    asked = app(points=front, latency_ms=60.0, objective=Objective.MIN_ENERGY, period_ms=80.0)
+    relaxed = arbitrate(problem(asked, clocks=(CPU, gpu), elements=elements))
+    keys = [(0, 1)[choice] for choice in relaxed.choices]
+    other = replace(asked, points=(front[1 - keys[0]],))
+    assert relaxed.power_w < arbitrate(problem(other, clocks=(CPU, gpu), elements=elements)).power_w
+    tight = replace(asked, latency_ms=9.5, slowdown_tail=1.0)
+    assert arbitrate(problem(tight, clocks=(CPU, gpu), elements=elements)).choices == (1,)

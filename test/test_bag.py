@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.simulation.bag import BagReader, BagWriter, typestore
@@ -18,7 +19,8 @@ def classification(types, latency_ms=7.5):
     header = types["std_msgs/msg/Header"](stamp=stamp, frame_id="camera")
     score = types["dynofa_ros/msg/ClassScore"](id="3", label="three", score=0.75)
     return types[CLASSIFICATION](
-        header=header, application="front", family="digits", subnet="small", element="cpu", frame=9,
+        header=header, application="front", family="digits", subnet="small",
+        placement="cpu/x/fp32/1", element="cpu", frame=9,
         results=[score], transport_ms=1.0, queue_ms=math.nan, preprocess_ms=0.5, inference_ms=5.0,
         postprocess_ms=0.1,
         latency_ms=latency_ms, target_latency_ms=10.0, deadline_met=True, emulated_clocks=True, stretch=1.25,
@@ -83,6 +85,20 @@ def test_an_existing_bag_is_not_overwritten(tmp_path):
         pass
     with pytest.raises(ConfigError, match="cannot create"):
         BagWriter(tmp_path / "bag")
+
+
+def test_a_bag_in_sqlite3_as_humble_records_it_is_read(tmp_path):
+    store = typestore()
+    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.SQLITE3) as bag:
+        connection = bag.add_connection("/front/classification", CLASSIFICATION, typestore=store)
+        for time_ns, latency_ms in ((111, 7.5), (222, 8.5)):
+            message = classification(store.types, latency_ms)
+            bag.write(connection, time_ns, store.serialize_cdr(message, CLASSIFICATION))
+    assert list((tmp_path / "bag").glob("*.db3"))
+    with BagReader(tmp_path / "bag") as bag:
+        assert bag.topics == {"/front/classification": CLASSIFICATION}
+        found = [(item.time_ns, item.message.latency_ms) for item in bag.messages()]
+    assert found == [(111, 7.5), (222, 8.5)]
 
 
 @pytest.mark.parametrize("content", [b"", b"no bag at all", b"\x89MCAP0\r\n" + bytes(40)])

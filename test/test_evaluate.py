@@ -8,10 +8,11 @@ import math
 import cv2
 import numpy as np
 import pytest
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from dynofa_ros.cli import main
 from dynofa_ros.datasets.digits import scene
-from dynofa_ros.simulation.bag import BagWriter
+from dynofa_ros.simulation.bag import BagWriter, typestore
 from ros_harness import write_family
 
 PERIOD_NS = 50_000_000
@@ -86,6 +87,19 @@ def record(path, frames=40, **options):
     return path
 
 
+def copy_as_sqlite3(bag, path):
+    """The same messages as `ros2 bag record` wrote them by default until Humble."""
+    store = typestore()
+    writer = Writer(path, version=8, storage_plugin=StoragePlugin.SQLITE3)
+    with Reader(bag) as source, writer as target:
+        copies = {
+            connection.id: target.add_connection(connection.topic, connection.msgtype, typestore=store)
+            for connection in source.connections
+        }
+        for connection, time_ns, cdr in source.messages():
+            target.write(copies[connection.id], time_ns, cdr)
+
+
 def evaluate(bag, family, out, *options):
     return main(["evaluate", str(bag), "--family", str(family), "--out", str(out), *options])
 
@@ -104,6 +118,19 @@ def test_a_bag_is_evaluated_with_the_targets_that_it_holds(tmp_path, family):
     assert not figures["emulated_clocks"]
     assert figures["facts"]["Machine"]
     assert "<html" in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_an_sqlite3_bag_gives_what_the_same_bag_in_mcap_gives(tmp_path, family):
+    mcap = record(tmp_path / "mcap", frames=10)
+    copy_as_sqlite3(mcap, tmp_path / "sqlite3")
+    assert list((tmp_path / "sqlite3").glob("*.db3"))
+    found = []
+    for name in ("mcap", "sqlite3"):
+        assert evaluate(tmp_path / name, family, tmp_path / f"out_{name}", "--target-ms", "60000") == 0
+        figures = result(tmp_path / f"out_{name}")
+        found.append([figures[key] for key in ("frames_released", "frames_inferred", "mean_accuracy")])
+    assert found[0] == found[1]
+    assert found[0][0] == 10
 
 
 def test_a_target_given_by_hand_wins_and_a_simulated_board_is_labelled(tmp_path, family):

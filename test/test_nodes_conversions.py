@@ -23,11 +23,13 @@ from ros_harness import gray_image
 
 def test_decision_survives_the_way_through_a_message():
     decision = SubnetDecision(
-        "front", "m-1", 7, 1000.0, "s", predicted_accuracy=0.9, alternatives=(SubnetAlternative("xs"),)
-    )
+        "front", "m-1", 7, 1000.0, "s", "cpu/x/fp32/1", predicted_accuracy=0.9,
+        alternatives=(SubnetAlternative("xs", "gpu/x/fp16/1"),),
+    )  # fmt: skip
     back = build(SubnetDecision, fill(messages.SubnetDecision(), decision))
     assert (back.application, back.sequence, back.subnet, back.predicted_accuracy) == ("front", 7, "s", 0.9)
-    assert back.alternatives[0].subnet == "xs"
+    assert back.placement == "cpu/x/fp32/1"
+    assert (back.alternatives[0].subnet, back.alternatives[0].placement) == ("xs", "gpu/x/fp16/1")
     assert math.isnan(back.predicted_energy_mj)
 
 
@@ -47,9 +49,15 @@ def test_board_state_survives_the_way_through_a_message():
 
 
 def test_application_survives_the_way_through_a_message():
-    info = ApplicationInfo("front", (OperatingPoint("s", latency_ms=3.0, threads=2),), labels=("0", "1"))
+    info = ApplicationInfo(
+        "front",
+        (OperatingPoint("s", latency_ms=3.0, threads=2),),
+        labels=("0", "1"),
+        not_resident=("l p: no room",),
+    )
     assert build(ApplicationInfo, fill(messages.Application(), info)).operating_points[0].threads == 2
-    assert build(ApplicationInfo, fill(messages.Application(), info)).labels == ("0", "1")
+    back = build(ApplicationInfo, fill(messages.Application(), info))
+    assert (back.labels, back.not_resident) == (("0", "1"), ("l p: no room",))
 
 
 def test_missing_values_become_nan_and_empty_text():
@@ -62,7 +70,7 @@ def test_missing_values_become_nan_and_empty_text():
 def test_status_shows_an_endless_target_with_lifetime_zero():
     from dynofa_ros.manager.decision import ApplicationStatus
 
-    status = ApplicationStatus("front", "s", "cpu", QosTarget("front", 25.0), feasible=True)
+    status = ApplicationStatus("front", "s", "cpu/x/fp32/1", "cpu", QosTarget("front", 25.0), feasible=True)
     assert fill(messages.ApplicationStatus(), status).target.lifetime_s == 0.0
 
 

@@ -34,9 +34,10 @@ LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 class Bench:
     """The node under test and everything that it says."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, classifier_bias=None, **values):
         domain = private_domain()
-        values = parameters(family=write_family(folder), application="front", stats_rate_hz=10.0)
+        family = write_family(folder, classifier_bias)
+        values = parameters(family=family, application="front", stats_rate_hz=10.0, **values)
         self.probe = Probe(domain)
         self.node = NodeProcess("perception_node", domain, folder / "perception.log", values)
         self.results = self.probe.collect(Classification, "perception/classification")
@@ -71,6 +72,10 @@ class Bench:
         for name, value in fields.items():
             setattr(decision, name, value)
         self.probe.publisher(SubnetDecision, "subnet_decision").publish(decision)
+
+    def placement(self, subnet):
+        """A placement that the node offers for `subnet`."""
+        return next(p.placement for p in self.applications[-1].operating_points if p.subnet == subnet)
 
     def drops(self):
         return {drop.reason: drop.count for drop in self.stats[-1].drops}
@@ -108,6 +113,9 @@ def test_application_presents_all_sub_networks_with_labels(bench):
     assert application.node == "/perception"
     latencies = [point.latency_ms for point in application.operating_points]
     assert latencies == sorted(latencies)
+    for point in application.operating_points:
+        parts = (point.element, point.backend, point.precision, str(point.threads))
+        assert point.placement == "/".join(parts)
 
 
 def test_result_carries_the_header_of_its_image(bench):
@@ -188,6 +196,18 @@ def test_decision_naming_an_unknown_sub_network_is_refused_whole(bench):
     assert bench.infer().subnet == "m"
 
 
+def test_decision_naming_an_unknown_placement_is_refused_and_counted(bench):
+    bench.decide("m", placement=bench.placement("m"))
+    result = bench.probe.wait(lambda: (r := bench.infer()).subnet == "m" and r, "m to run")
+    assert result.placement == bench.placement("m")
+    bench.decide("l", placement="dla0/tensorrt/int8/1")
+    refused = bench.diagnosed("dla0/tensorrt/int8/1").status
+    values = {v.key: v.value for s in refused if s.name == "perception" for v in s.values}
+    assert int(values["refused_decisions"]) >= 1
+    assert "m on " in values["resident"]
+    assert bench.infer().subnet == "m"
+
+
 def test_pin_by_hand_wins_over_decisions_until_released(bench):
     bench.decide("xs")
     bench.probe.wait(lambda: bench.infer().subnet == "xs", "xs to run")
@@ -198,6 +218,17 @@ def test_pin_by_hand_wins_over_decisions_until_released(bench):
     assert bench.infer().subnet == "l"
     assert bench.probe.call(SetSubnet, "perception/set_subnet", SetSubnet.Request(subnet="")).success
     assert bench.infer().subnet == "xs"
+
+
+def test_pin_may_name_a_placement_and_an_unknown_one_is_refused(bench):
+    request = SetSubnet.Request(subnet="l", placement=bench.placement("l"), duration_s=60.0)
+    assert bench.probe.call(SetSubnet, "perception/set_subnet", request).success
+    assert bench.infer().placement == bench.placement("l")
+    request.placement = "cpu/abacus/fp32/1"
+    answer = bench.probe.call(SetSubnet, "perception/set_subnet", request)
+    assert not answer.success
+    assert "cpu/abacus/fp32/1" in answer.message
+    assert bench.probe.call(SetSubnet, "perception/set_subnet", SetSubnet.Request()).success
 
 
 @pytest.mark.parametrize(("subnet", "duration_s"), [("xxl", 1.0), ("l", 0.0), ("l", NAN), ("l", -1.0)])
@@ -243,3 +274,43 @@ def test_emulated_clock_stretches_inference_and_ends_with_the_board(bench):
 def _real_again(bench):
     result = bench.infer()
     return result if not result.emulated_clocks else None
+
+
+def test_logits_that_are_no_numbers_are_counted_and_diagnosed_and_publish_no_class(tmp_path):
+    bench = Bench(tmp_path, classifier_bias=NAN, placements="cpu/openvino/fp32/1")
+    try:
+        bench.probe.wait(lambda: bench.applications and bench.stats, "the node's start")
+        stats = bench.send(gray_image())
+        assert bench.drops() == {"non_finite_logits": 1}
+        assert "1 of 10 logits" in stats.last_drop
+        bench.diagnosed("non_finite_logits")
+        assert not bench.results
+    finally:
+        assert bench.node.stop() == 0
+        bench.probe.close()
+
+
+def test_what_is_not_resident_is_said_to_everybody(tmp_path):
+    bench = Bench(tmp_path, memory_budget_mb=1.0, placements="cpu/openvino/fp32/1")
+    try:
+        application = bench.probe.wait(
+            lambda: bench.applications and bench.applications[-1], "the node's start"
+        )
+        absent = list(application.not_resident)
+        assert {point.subnet for point in application.operating_points} == {"xs", "l"}
+        assert sorted(line.split()[0] for line in absent) == ["m", "s"]
+        assert all("of the budget of 1 MB are taken" in line for line in absent)
+        found = bench.probe.wait(
+            lambda: [
+                v.value
+                for m in bench.diagnostics
+                for s in m.status
+                for v in s.values
+                if v.key == "not_resident"
+            ],
+            "diagnostics",
+        )
+        assert "budget of 1 MB" in found[-1]
+    finally:
+        assert bench.node.stop() == 0
+        bench.probe.close()

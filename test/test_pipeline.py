@@ -15,17 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.compressed import CompressedFrame
 from dynofa_ros.engine.emulation import ClockEmulation
-from dynofa_ros.engine.openvino_backend import OpenVinoBackend
 from dynofa_ros.engine.pipeline import PerceptionCore
 from dynofa_ros.engine.preprocess import prepare
 from dynofa_ros.engine.results import FrameDrop, FrameResult, top_scores
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.decision import SubnetAlternative, SubnetDecision
 from dynofa_ros.manager.operating_point import OperatingPoint
-from engine_samples import noise_frame, small_family
+from engine_samples import FP32, noise_frame, on, small_bank, small_family
 
 LATENCY_MS = {"small": 1.0, "middle": 2.0, "large": 4.0}
 GOOD = noise_frame()
@@ -54,13 +52,13 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def bank():
-    return SubnetBank.load(small_family(), OpenVinoBackend())
+    return small_bank()
 
 
 def points():
     return [
         OperatingPoint(
-            name, "cpu", "openvino", "fp32", 1, macs=ms, latency_ms=ms, clock_domain="cpu0",
+            name, str(FP32), "cpu", "openvino", "fp32", 1, macs=ms, latency_ms=ms, clock_domain="cpu0",
             clocked_fraction=0.5, reference_mhz=1000.0,
         )
         for name, ms in LATENCY_MS.items()
@@ -126,9 +124,9 @@ def test_every_switch_gives_the_sub_network_s_own_result(bank):
         core.pin(name, until_s=math.inf)
         frame = frames[number % 4]
         result = core.process(frame, 0.0, clock(), clock)
-        image = prepare(frame, bank.resolution(name))
-        assert result.subnet == name
-        assert result.results == top_scores(bank.infer(name, image), bank.family.labels, 5)
+        image = prepare(frame, bank.resolution(on(name)))
+        assert (result.subnet, result.placement) == on(name)
+        assert result.results == top_scores(bank.infer(on(name), image), bank.family.labels, 5)
         switches += number > 0 and names[number - 1] != name
     assert core.totals().switches == switches > 0
 
@@ -151,6 +149,7 @@ def test_the_decision_is_followed_from_the_next_frame(bank):
         decision("unknown"),
         decision("small", element="dla0"),
         decision("small", threads=7),
+        decision("small", placement="cpu/openvino/fp32/7"),
         dataclasses.replace(decision("small"), application="rear"),
         dataclasses.replace(decision("small"), alternatives=(SubnetAlternative("unknown"),)),
     ],
@@ -209,7 +208,7 @@ def test_emulated_clocks_stretch_inference_and_leave_the_slowdown_alone(bank):
 def test_non_finite_logits_publish_no_class(bank):
     family = small_family()
     family.tensors()["classifier.linear.bias"][3] = math.nan
-    core = core_of(SubnetBank.load(family, OpenVinoBackend()))
+    core = core_of(small_bank(family=family))
     drop = core.process(GOOD, 0.0, 0.0, Clock())
     assert isinstance(drop, FrameDrop)
     assert drop.reason == "non_finite_logits"
@@ -219,11 +218,11 @@ def test_non_finite_logits_publish_no_class(bank):
 def test_a_failing_inference_loses_its_frame_only(bank, monkeypatch):
     core, clock = core_of(bank), Clock()
 
-    def fail(name, image):
+    def fail(key):
         raise RuntimeError("device lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bank, "infer", fail)
+        patch.setattr(bank, "network", fail)
         drop = core.process(GOOD, 0.0, 0.0, clock)
     assert drop.reason == "inference_failed"
     assert "device lost" in drop.detail
@@ -316,8 +315,8 @@ import sys
 for name in ("torch", "torchvision", "ofa", "rclpy"):
     sys.modules[name] = None
 sys.path[:0] = sys.argv[1:]
-from test_pipeline import GOOD, Clock, FrameResult, OpenVinoBackend, SubnetBank, core_of, small_family
-core = core_of(SubnetBank.load(small_family(), OpenVinoBackend()))
+from test_pipeline import GOOD, Clock, FrameResult, core_of, small_bank
+core = core_of(small_bank())
 assert isinstance(core.process(GOOD, 0.0, 0.0, Clock()), FrameResult)
 """
     here = Path(__file__).parent

@@ -42,9 +42,9 @@ def run(reflex, seconds, start_s=0.0, slowdown=1.0, overhead_ms=3.0, decision=No
         now_s = start_s + frame * PERIOD_S
         if decision is not None:
             reflex.on_decision(decision, now_s)
-        name = reflex.choose(now_s)
+        name = reflex.choose(now_s).subnet
         factor = slowdown(frame) if callable(slowdown) else slowdown
-        reflex.update(name, LATENCY_MS[name] * factor, overhead_ms, now_s)
+        reflex.update((name, ""), LATENCY_MS[name] * factor, overhead_ms)
         names.append(name)
     return names
 
@@ -87,17 +87,17 @@ def test_a_slower_clock_moves_down_with_the_next_frame():
     reflex = ready()
     run(reflex, 4.0, decision=decide())
     reflex.set_clock("cpu0", 1000.0)
-    assert reflex.expected_ms("large") == 32.0
-    assert reflex.choose(4.0) == "middle"
+    assert reflex.expected_ms(("large", "")) == 32.0
+    assert reflex.choose(4.0).subnet == "middle"
 
 
 def test_a_tighter_target_binds_with_the_next_frame_and_a_wider_one_too():
     reflex = ready()
     run(reflex, 4.0, decision=decide())
     reflex.on_decision(decide("middle", target_ms=12.0, sequence=2), 4.0)
-    assert reflex.choose(4.0) == "middle"
+    assert reflex.choose(4.0).subnet == "middle"
     reflex.on_decision(decide("large", target_ms=25.0, sequence=3), 4.1)
-    assert reflex.choose(4.1) == "large"
+    assert reflex.choose(4.1).subnet == "large"
 
 
 def test_runs_the_smallest_where_nothing_fits():
@@ -106,9 +106,9 @@ def test_runs_the_smallest_where_nothing_fits():
 
 def test_alone_and_without_a_target_it_keeps_up_with_the_camera():
     reflex = ready(keep_up=0.9)
-    assert reflex.choose(0.0) == "small"
+    assert reflex.choose(0.0).subnet == "small"
     reflex.set_period(33.3)
-    assert reflex.choose(0.1) == "large"
+    assert reflex.choose(0.1).subnet == "large"
     assert math.isnan(reflex.target_latency_ms(0.1))
 
 
@@ -117,13 +117,13 @@ def test_after_the_lease_it_keeps_the_last_target_on_its_own_front():
     run(reflex, 4.0, decision=decide("small", target_ms=25.0))
     assert reflex.decision(7.0) is None
     assert reflex.target_latency_ms(7.0) == 25.0
-    assert reflex.choose(7.0) == "large"
+    assert reflex.choose(7.0).subnet == "large"
 
 
 def test_a_default_target_counts_before_any_decision():
     reflex = ready(default_latency_ms=12.0)
     run(reflex, 2.0, overhead_ms=1.0)
-    assert reflex.current == "middle"
+    assert reflex.current.subnet == "middle"
 
 
 def test_refuses_a_decision_that_names_an_unknown_sub_network_whole():
@@ -148,14 +148,14 @@ def test_a_pin_holds_until_its_time_and_refuses_unknown_names():
     with pytest.raises(RefusedMessage, match="huge"):
         reflex.pin("huge", 5.0)
     reflex.pin("small", 1.0)
-    assert reflex.choose(0.5) == "small"
-    assert reflex.choose(1.5) != "small" or reflex.choose(2.5) != "small"
+    assert reflex.choose(0.5).subnet == "small"
+    assert reflex.choose(1.5).subnet != "small" or reflex.choose(2.5).subnet != "small"
 
 
 def test_refuses_points_that_contradict_themselves():
     with pytest.raises(RefusedMessage, match="latency_ms"):
         Reflex().set_points([OperatingPoint("p", latency_ms=0.0)])
-    with pytest.raises(RefusedMessage, match="each sub-network once"):
+    with pytest.raises(RefusedMessage, match="each sub-network once per placement"):
         Reflex().set_points([POINTS[0], POINTS[0]])
 
 
@@ -171,10 +171,111 @@ def test_whatever_is_measured_it_stays_on_the_ladder_and_moves_up_at_most_once_p
     for index, (slowdown, overhead_ms) in enumerate(frames):
         now_s = index * PERIOD_S
         reflex.on_decision(decide(decided), now_s)
-        name = reflex.choose(now_s)
+        name = reflex.choose(now_s).subnet
         assert ladder.index(name) <= ladder.index(decided)
         if previous is not None and ladder.index(name) > ladder.index(previous):
             ups.append(now_s)
-        reflex.update(name, LATENCY_MS[name] * slowdown, overhead_ms, now_s)
+        reflex.update((name, ""), LATENCY_MS[name] * slowdown, overhead_ms)
         previous = name
     assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in zip(ups, ups[1:], strict=False))
+
+
+# Several placements
+
+MIXED = [
+    OperatingPoint("small", "cpu/x/int8/1", accuracy=0.89, latency_ms=2.0, precision="int8", threads=1),
+    OperatingPoint("small", "cpu/x/fp32/1", accuracy=0.90, latency_ms=4.0, precision="fp32", threads=1),
+    OperatingPoint("large", "cpu/x/int8/1", accuracy=0.95, latency_ms=8.0, precision="int8", threads=1),
+    OperatingPoint(
+        "large", "gpu/x/fp16/1", "gpu", accuracy=0.97, latency_ms=16.0, precision="fp16", threads=1
+    ),
+    OperatingPoint("middle", "cpu/x/fp32/1", accuracy=0.94, latency_ms=9.0, precision="fp32", threads=1),
+]
+
+
+def mixed(**config):
+    reflex = Reflex(ReflexConfig(**config))
+    reflex.set_points(MIXED)
+    return reflex
+
+
+def chosen_over(reflex, seconds, slowdown=lambda _point: 1.0, start_s=0.0):
+    """Run frames; each costs its profiled time times `slowdown(point)`. The keys chosen."""
+    keys = []
+    for frame in range(round(seconds / PERIOD_S)):
+        now_s = start_s + frame * PERIOD_S
+        point = reflex.choose(now_s)
+        reflex.update(point.key, point.latency_ms * slowdown(point), 1.0)
+        keys.append(point.key)
+    return keys
+
+
+def test_alone_it_climbs_the_front_of_all_placements():
+    reflex = mixed(default_latency_ms=30.0, dwell_s=0.1)
+    assert chosen_over(reflex, 6.0)[-1] == ("large", "gpu/x/fp16/1")
+    narrow = mixed(default_latency_ms=12.0, dwell_s=0.1)
+    assert chosen_over(narrow, 6.0)[-1] == ("large", "cpu/x/int8/1")
+    assert ("middle", "cpu/x/fp32/1") not in chosen_over(mixed(default_latency_ms=11.0), 6.0)
+
+
+def test_a_slow_down_moves_to_another_placement_of_the_same_sub_network():
+    reflex = mixed(default_latency_ms=25.0, dwell_s=0.1)
+    assert chosen_over(reflex, 6.0)[-1] == ("large", "gpu/x/fp16/1")
+    loaded = chosen_over(reflex, 0.3, lambda p: 2.0 if p.element == "gpu" else 1.0, 6.0)
+    assert loaded[:2] == [("large", "gpu/x/fp16/1")] * 2
+    assert loaded[2] == ("large", "cpu/x/int8/1")
+
+
+def test_a_slow_down_of_one_element_is_not_held_against_another():
+    reflex = mixed(default_latency_ms=25.0, dwell_s=0.1)
+    chosen_over(reflex, 6.0)
+    before_ms = reflex.predicted_ms(("large", "cpu/x/int8/1"))
+    chosen_over(reflex, 0.1, lambda _p: 2.0, 6.0)
+    assert reflex.predicted_ms(("large", "gpu/x/fp16/1")) > 30.0
+    assert reflex.predicted_ms(("large", "cpu/x/int8/1")) == pytest.approx(before_ms)
+
+
+def test_a_decision_without_a_placement_means_the_fastest_resident_one():
+    reflex = mixed()
+    reflex.on_decision(decide("large", target_ms=100.0, alternatives=(), element=""), 0.0)
+    assert reflex.choose(0.0).key == ("large", "cpu/x/int8/1")
+    reflex.on_decision(decide("large", target_ms=100.0, alternatives=(), element="gpu"), 0.1)
+    assert reflex.choose(0.1).key == ("large", "gpu/x/fp16/1")
+
+
+def test_a_decision_moves_between_placements_along_its_alternatives():
+    reflex = mixed(dwell_s=0.1)
+    ranked = tuple(SubnetAlternative(p.subnet, p.placement, p.element) for p in MIXED[:4])
+    decision = decide("large", placement="gpu/x/fp16/1", element="gpu", target_ms=25.0, alternatives=ranked)
+    reflex.on_decision(decision, 0.0)
+    keys = chosen_over(reflex, 1.5, lambda p: 3.0 if p.element == "gpu" else 1.0)
+    assert keys[0] == ("large", "gpu/x/fp16/1")
+    assert keys[-1] == ("large", "cpu/x/int8/1")
+
+
+def test_an_unknown_placement_is_refused_whole():
+    reflex = mixed()
+    reflex.on_decision(decide("small", alternatives=(), target_ms=100.0), 0.0)
+    current = reflex.choose(0.0)
+    for wrong in (
+        decide("large", placement="cpu/x/bf16/1", alternatives=()),
+        decide("middle", placement="gpu/x/fp16/1", alternatives=()),
+        decide("large", placement="cpu/x/int8/1", element="gpu", alternatives=()),
+        decide("large", threads=7, alternatives=()),
+        decide("large", alternatives=(SubnetAlternative("small", "nonsense"),)),
+    ):
+        with pytest.raises(RefusedMessage, match="is not resident; resident: small on cpu/x/int8/1"):
+            reflex.on_decision(wrong, 0.1)
+    assert reflex.choose(0.2) == current
+    with pytest.raises(RefusedMessage, match="not resident"):
+        reflex.pin("small", 5.0, "gpu/x/fp16/1")
+    reflex.pin("small", 5.0, "cpu/x/fp32/1")
+    assert reflex.choose(0.3).key == ("small", "cpu/x/fp32/1")
+
+
+def test_what_another_element_suffered_is_forgotten_after_a_window_elsewhere():
+    reflex = mixed(default_latency_ms=25.0, dwell_s=0.1, window=32)
+    chosen_over(reflex, 6.0)
+    loaded = chosen_over(reflex, 1.0, lambda p: 3.0 if p.element == "gpu" else 1.0, 6.0)
+    assert loaded[-1] == ("large", "cpu/x/int8/1")
+    assert ("large", "gpu/x/fp16/1") in chosen_over(reflex, 3.0, start_s=7.0)

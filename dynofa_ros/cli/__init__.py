@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "play the demonstration: cameras, perception, manager and a simulated board as real processes",
     "evaluate": "run engine and manager over a recorded camera topic, in lock step and without ROS",
     "profile": "measure the latency of every sub-network of a family on this machine",
+    "quantize": "calibrate a family for int8 and measure its accuracy with reduced precisions",
     "train": "train a supernet once and choose sub-networks from it",
     "import-weights": "convert trained weights of a supernet to safetensors, checked and without pickle code",
 }

@@ -39,6 +39,11 @@ def add_parser(subparsers: Any) -> None:
         "--threads", type=_positive, default=1, help="inference threads (default: %(default)s)"
     )
     parser.add_argument(
+        "--placements",
+        default="auto",
+        help="auto, or placements element/backend/precision/threads with wildcards (default: %(default)s)",
+    )
+    parser.add_argument(
         "--max-frames", type=_positive, default=None, help="stop after so many (default: all)"
     )
     parser.add_argument("--random-weights", action="store_true", help="untrained weights: timing only")
@@ -99,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         target=_target(args),
         board=args.board,
         threads=args.threads,
+        placements=args.placements,
         random_weights=args.random_weights,
         max_frames=args.max_frames or 0,
     )

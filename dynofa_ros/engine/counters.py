@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from dynofa_ros.manager.operating_point import PointKey
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -36,7 +38,7 @@ class FrameCounters:
         self._switches = 0
         self._drops: dict[str, int] = {}
         self._last_drop = ""
-        self._last_subnet: str | None = None
+        self._last_point: PointKey | None = None
 
     def receive(self) -> int:
         """Open a frame; its number, from 0."""
@@ -45,13 +47,13 @@ class FrameCounters:
             self._in_flight += 1
             return self._received - 1
 
-    def infer(self, subnet: str) -> None:
-        """Close a frame that `subnet` has inferred; counts a switch where the frame before ran on another."""
+    def infer(self, point: PointKey) -> None:
+        """Close a frame that `point` has inferred; counts a switch where the frame before ran on another."""
         with self._lock:
             self._close()
             self._inferred += 1
-            self._switches += self._last_subnet not in (None, subnet)
-            self._last_subnet = subnet
+            self._switches += self._last_point not in (None, point)
+            self._last_point = point
 
     def drop(self, reason: str, detail: str) -> None:
         """Close a frame without a result."""

@@ -16,7 +16,9 @@ from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.counters import FrameCounters, Totals
 from dynofa_ros.engine.emulation import ClockEmulation
 from dynofa_ros.engine.mailbox import Mailbox
+from dynofa_ros.engine.preemption import preemptions
 from dynofa_ros.engine.preprocess import Frame, prepare
+from dynofa_ros.engine.refinement import Refinement
 from dynofa_ros.engine.results import (
     Arrival,
     FrameDrop,
@@ -54,13 +56,16 @@ class PerceptionCore:
         emulation: ClockEmulation | None = None,
         top_k: int = TOP_K,
         start_s: float | None = None,
+        preemptions: Callable[[], int] = preemptions,
     ) -> None:
         """`points` are those of `bank` (see `operating_points`); `emulation` only beside a simulated board.
 
+        `preemptions` counts how often other programs took a core away from this process.
+
         Raises:
-            RefusedMessage: points that contradict themselves or name a sub-network that is not resident.
+            RefusedMessage: points that contradict themselves or that are not resident.
         """
-        strangers = [point.subnet for point in points if point.subnet not in bank]
+        strangers = [f"{p.subnet} on {p.placement}" for p in points if p.key not in bank]
         if strangers:
             raise RefusedMessage(f"operating points name {', '.join(strangers)}: not resident")
         self.application = application
@@ -69,12 +74,15 @@ class PerceptionCore:
         self._reflex = reflex or Reflex()
         self._reflex.set_points(points)
         self._top_k = top_k
-        self._domains = {point.subnet: point.clock_domain for point in points}
         self._lock = threading.Lock()
         self._clocks: dict[str, tuple[float, float]] = {}
+        self._new_clocks: set[str] = set()
         self._period = PeriodMeter()
         self._window = StatsWindow(start_s)
         self._counters = FrameCounters()
+        self._preemptions = preemptions
+        self.refinement = Refinement()
+        """Undisturbed inference times at the profile's clocks, see `Refinement`."""
         self._mailbox: Mailbox[Arrival] = Mailbox()
 
     # Frames
@@ -110,9 +118,11 @@ class PerceptionCore:
         except InvalidImage as error:
             return self._drop(arrival, error.reason, str(error))
         except NonFiniteLogits as error:
-            return self._drop(arrival, "non_finite_logits", f"{plan.subnet}: {error}")
+            return self._drop(arrival, "non_finite_logits", f"{plan.point.subnet}: {error}")
         except Exception as error:  # noqa: BLE001  whatever a library raises must not lose the frame
-            return self._drop(arrival, "inference_failed", f"{plan.subnet}: {type(error).__name__}: {error}")
+            return self._drop(
+                arrival, "inference_failed", f"{plan.point.subnet}: {type(error).__name__}: {error}"
+            )
 
     def refuse(self, reason: str, detail: str, received_s: float, tag: object = None) -> FrameDrop:
         """Count a frame that was received but not even kept, e.g. while nobody listens."""
@@ -146,17 +156,17 @@ class PerceptionCore:
             raise RefusedMessage(
                 f"subnet_decision refused: application = {decision.application!r} is not {self.application!r}"
             )
-        if decision.threads not in (0, self.bank.threads):
-            raise RefusedMessage(
-                f"subnet_decision refused: threads = {decision.threads}, resident with {self.bank.threads}"
-            )
         with self._lock:
             self._reflex.on_decision(decision, now_s)
 
-    def pin(self, subnet: str, until_s: float) -> None:
-        """Hold one sub-network until `until_s` [s]. RefusedMessage where it is not resident."""
+    def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
+        """Hold one sub-network until `until_s` [s], on its fastest placement where none is named.
+
+        Raises:
+            RefusedMessage: it is not resident, or not there.
+        """
         with self._lock:
-            self._reflex.pin(subnet, until_s)
+            self._reflex.pin(subnet, until_s, placement)
 
     def unpin(self) -> None:
         """Choose freely again."""
@@ -167,12 +177,13 @@ class PerceptionCore:
         """Clock of `domain` and the clock of the profile [MHz], in force from the next frame on."""
         with self._lock:
             self._clocks[domain] = (f_mhz, f_max_mhz)
+            self._new_clocks.add(domain)
 
     # What it reports
 
     @property
-    def current(self) -> str:
-        """Sub-network of the newest frame; "" before the first."""
+    def current(self) -> OperatingPoint | None:
+        """What the newest frame ran on; None before the first."""
         with self._lock:
             return self._reflex.current
 
@@ -200,26 +211,27 @@ class PerceptionCore:
         """Between two frames, the only place where the sub-network and the clocks change."""
         with self._lock:
             reflex = self._reflex
-            for domain, (f_mhz, f_max_mhz) in self._clocks.items():
-                reflex.set_clock(domain, f_mhz, f_max_mhz)
+            if self._new_clocks:
+                for domain in self._new_clocks:
+                    reflex.set_clock(domain, *self._clocks[domain])
+                self._new_clocks.clear()
             reflex.set_period(self._period.period_ms)
-            subnet = reflex.choose(start_s)
-            self._set_emulated_clock(subnet)
+            point = reflex.choose(start_s)
+            self._set_emulated_clock(point)
             return Plan(
                 application=self.application,
                 family=self.bank.family.name,
-                subnet=subnet,
-                element=reflex.element,
+                point=point,
                 target_latency_ms=reflex.target_latency_ms(start_s),
                 emulated_clocks=self._emulated,
                 start_s=start_s,
             )
 
-    def _set_emulated_clock(self, subnet: str) -> None:
-        """Stretch time to the clock of the domain that clocks `subnet`; not where it is unknown."""
+    def _set_emulated_clock(self, point: OperatingPoint) -> None:
+        """Stretch time to the clock of the domain that clocks `point`; not where it is unknown."""
         if self.emulation is None:
             return
-        f_mhz, f_max_mhz = self._clocks.get(self._domains[subnet], (math.nan, math.nan))
+        f_mhz, f_max_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))
         if 0.0 < f_mhz < math.inf and 0.0 < f_max_mhz < math.inf:
             self.emulation.set_clock(f_mhz, f_max_mhz)
         else:
@@ -231,25 +243,30 @@ class PerceptionCore:
 
     def _infer(self, arrival: Arrival, plan: Plan, now: NowFunction) -> FrameResult:
         """Prepare, infer, score, and note the time between."""
-        image = prepare(arrival.frame, self.bank.resolution(plan.subnet))
+        network = self.bank.network(plan.point.key)
+        prepare(arrival.frame, network.resolution, out=network.input)
+        preempted = self._preemptions()
         prepared_s = now()
-        logits = self.bank.infer(plan.subnet, image)
+        logits = network.infer_input()
         measured_s = now() - prepared_s
+        undisturbed = self._preemptions() == preempted
         stretch = self.emulation.wait_out(measured_s) if self.emulation else 1.0
         inferred_s = now()
         scores = top_scores(logits, self.bank.family.labels, self._top_k)
         times = StageTimes(arrival.received_s, plan.start_s, prepared_s, inferred_s, now())
         result = assemble(arrival, plan, scores, times, stretch)
-        self._learn(result, times.end_s)
+        self._learn(plan.point, result, times.end_s)
+        if undisturbed and stretch == 1.0:
+            self.refinement.take(plan.point.key, measured_s * 1e3)
         return result
 
-    def _learn(self, result: FrameResult, end_s: float) -> None:
+    def _learn(self, point: OperatingPoint, result: FrameResult, end_s: float) -> None:
         """Let the reflex, the window and the counters know."""
         overhead_ms = result.latency_ms - result.inference_ms
         with self._lock:
-            self._reflex.update(result.subnet, result.inference_ms, overhead_ms, end_s)
+            self._reflex.update(point.key, result.inference_ms, overhead_ms)
         self._window.add(result, end_s)
-        self._counters.infer(result.subnet)
+        self._counters.infer(point.key)
 
     def _drop(self, arrival: Arrival, reason: str, detail: str) -> FrameDrop:
         self._counters.drop(reason, detail)

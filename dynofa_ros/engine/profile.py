@@ -1,8 +1,11 @@
-"""The profile: measured latency of each resident sub-network on one placement of one machine.
+"""The profile: measured latency of every operating point of one family on one machine.
 
-File format `dynofa/profile/1`, JSON:
+File format `dynofa/profile/2`, JSON, one file for all placements:
 
-    {schema, fingerprint: {...}, subnets: {name: {latency_ms, latency_p95_ms, n, preempted}}}
+    {schema, fingerprint: {cpu, gpu, ..., libraries: {name: version}},
+     points: [{subnet, placement, latency_ms, latency_p95_ms, latency_p99_ms, n, preempted, energy_mj}]}
+
+`energy_mj` is null where the machine shows no power.
 """
 
 from __future__ import annotations
@@ -11,57 +14,83 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dynofa_ros.engine.fingerprint import Fingerprint
-from dynofa_ros.errors import ConfigError
-from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.supernet.family import Family
+from dynofa_ros.engine.placement import Placement
+from dynofa_ros.engine.refinement import refined_ms
+from dynofa_ros.errors import ConfigError, DynofaError
+from dynofa_ros.manager.operating_point import PointKey
 
-SCHEMA = "dynofa/profile/1"
+SCHEMA = "dynofa/profile/2"
 MAX_FILE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
-class SubnetTiming:
-    """Median and 95th percentile of `n` inferences of one sub-network [ms].
+class PointTiming:
+    """Median and tails of `n` inferences of one operating point [ms], and energy above idle [mJ].
 
     `preempted` inferences were disturbed by other programs while measuring.
     """
 
     latency_ms: float
     latency_p95_ms: float
+    latency_p99_ms: float
     n: int
     preempted: int = 0
+    energy_mj: float = math.nan
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Timings by sub-network, and what they hold for."""
+    """Timings by operating point, and what they hold for."""
 
     fingerprint: Fingerprint
-    subnets: Mapping[str, SubnetTiming]
+    points: Mapping[PointKey, PointTiming]
 
     @property
-    def disturbed(self) -> tuple[str, ...]:
-        """Sub-networks whose inferences were mostly preempted: measure again on an idle machine."""
-        return tuple(name for name, timing in self.subnets.items() if timing.preempted > timing.n)
+    def disturbed(self) -> tuple[PointKey, ...]:
+        """Points whose inferences were mostly preempted: measure again on an idle machine."""
+        return tuple(key for key, timing in self.points.items() if timing.preempted > timing.n)
+
+    def only(self, keys: Iterable[PointKey]) -> Profile:
+        """The profile of `keys` alone, those that it has."""
+        return replace(self, points={key: self.points[key] for key in keys if key in self.points})
+
+    def of_libraries(self, libraries: Mapping[str, str]) -> Profile:
+        """Without the points of back ends that have another version here than when they were measured."""
+        then = self.fingerprint.libraries
+        changed = {name for name in then.keys() & libraries.keys() if then[name] != libraries[name]}
+        return self.only(key for key in self.points if Placement.parse(key[1]).backend not in changed)
+
+    def merged(self, newer: Profile) -> Profile:
+        """Both, `newer` where both have a point or a library."""
+        libraries = {**self.fingerprint.libraries, **newer.fingerprint.libraries}
+        return Profile(replace(newer.fingerprint, libraries=libraries), {**self.points, **newer.points})
+
+    def refined(self, least_median_ms: Mapping[PointKey, float]) -> Profile:
+        """Lowered by what a running node measured, see `refinement`; unknown points are ignored."""
+        points = dict(self.points)
+        for key in points.keys() & least_median_ms.keys():
+            latency_ms = refined_ms(points[key].latency_ms, least_median_ms[key])
+            points[key] = replace(points[key], latency_ms=latency_ms)
+        return replace(self, points=points)
 
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "schema": SCHEMA,
-            "fingerprint": asdict(self.fingerprint),
-            "subnets": {name: asdict(timing) for name, timing in self.subnets.items()},
-        }
+        points = [
+            {"subnet": subnet, "placement": placement, **_written(timing)}
+            for (subnet, placement), timing in self.points.items()
+        ]
+        document = {"schema": SCHEMA, "fingerprint": asdict(self.fingerprint), "points": points}
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(document, indent=2) + "\n")
+                file.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
@@ -74,22 +103,37 @@ class Profile:
         """Read a profile that was measured for `expected`.
 
         Raises:
-            ConfigError: unreadable, malformed, or measured for another machine or placement; then the
-                message shows both fingerprints and their differences.
+            ConfigError: unreadable, malformed, of an older version, or measured for another machine; then
+                the message shows both fingerprints and their differences.
         """
         document = _read_json(path)
         schema = document.get("schema")
-        _require(schema == SCHEMA, path, "schema", schema, f"must be {SCHEMA!r}")
+        _require(schema == SCHEMA, path, "schema", schema, f"is not {SCHEMA!r}. {_again(expected)}")
         fingerprint = _fingerprint(path, document.get("fingerprint"))
-        differences = fingerprint.differences(expected)
-        if differences:
-            raise ConfigError(
-                path,
-                "fingerprint",
-                f"profile is of ({fingerprint}), here runs ({expected}); profile / here: "
-                f"{'; '.join(differences)}. Measure here with: dynofa profile {expected.family}",
-            )
-        return cls(fingerprint, _timings(path, document.get("subnets")))
+        check_fingerprint(path, fingerprint, expected)
+        return cls(fingerprint, _points(path, document.get("points")))
+
+
+def check_fingerprint(path: Path, found: Fingerprint, expected: Fingerprint) -> None:
+    """Raise ConfigError with both fingerprints where the profile in `path` does not hold here."""
+    differences = found.differences(expected)
+    if differences:
+        raise ConfigError(
+            path,
+            "fingerprint",
+            f"profile is of ({found}), here runs ({expected}); profile / here: "
+            f"{'; '.join(differences)}. {_again(expected)}",
+        )
+
+
+def _again(expected: Fingerprint) -> str:
+    return f"Measure here with: dynofa profile {expected.family}"
+
+
+def _written(timing: PointTiming) -> dict[str, float | None]:
+    """Values as JSON has them: null for NaN."""
+    values = asdict(timing)
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -108,35 +152,55 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _fingerprint(path: Path, value: object) -> Fingerprint:
     """The file's fingerprint, all fields present and of the right type."""
     if not isinstance(value, dict):
-        raise ConfigError(path, "fingerprint", f"{value!r} must be an object")
+        raise ConfigError(path, "fingerprint", f"{value!r:.200} must be an object")
+    kinds = {"cores": int, "libraries": dict}
     for field in fields(Fingerprint):
-        kind = int if field.type == "int" else str
+        kind = kinds.get(field.name, str)
         found = value.get(field.name)
         where = f"fingerprint.{field.name}"
         _require(isinstance(found, kind), path, where, found, f"must be {kind.__name__}")
+    libraries = value["libraries"]
+    texts = all(isinstance(version, str) for version in libraries.values())
+    _require(texts, path, "fingerprint.libraries", libraries, "must map names to versions")
     return Fingerprint(**{field.name: value[field.name] for field in fields(Fingerprint)})
 
 
-def _timings(path: Path, value: object) -> dict[str, SubnetTiming]:
-    """The file's timings, all finite and positive."""
-    if not isinstance(value, dict) or not value:
-        raise ConfigError(path, "subnets", f"{value!r} must be an object with at least one sub-network")
-    return {name: _timing(path, f"subnets.{name}", timing) for name, timing in value.items()}
+def _points(path: Path, value: object) -> dict[PointKey, PointTiming]:
+    """The file's timings, all finite and positive, each point once."""
+    if not isinstance(value, list) or not value:
+        raise ConfigError(path, "points", f"{value!r:.200} must be a list of at least one operating point")
+    points: dict[PointKey, PointTiming] = {}
+    for index, item in enumerate(value):
+        where = f"points[{index}]"
+        _require(isinstance(item, dict), path, where, item, "must be an object")
+        key = _key(path, where, item)
+        _require(key not in points, path, where, key, "appears twice")
+        points[key] = _timing(path, where, item)
+    return points
 
 
-def _timing(path: Path, where: str, value: object) -> SubnetTiming:
-    if not isinstance(value, dict):
-        raise ConfigError(path, where, f"{value!r} must be an object")
-    latency_ms, p95_ms, n = (
-        _positive(path, where, key, value) for key in ("latency_ms", "latency_p95_ms", "n")
-    )
-    preempted = value.get("preempted")
+def _key(path: Path, where: str, item: dict[str, Any]) -> PointKey:
+    subnet, placement = item.get("subnet"), item.get("placement")
+    if not isinstance(subnet, str) or not subnet:
+        raise ConfigError(path, f"{where}.subnet", f"{subnet!r:.200} must be a name")
+    try:
+        return (subnet, str(Placement.parse(str(placement))))
+    except DynofaError as error:
+        raise ConfigError(path, f"{where}.placement", str(error)) from error
+
+
+def _timing(path: Path, where: str, item: dict[str, Any]) -> PointTiming:
+    names = ("latency_ms", "latency_p95_ms", "latency_p99_ms", "n")
+    latency_ms, p95_ms, p99_ms, n = (_positive(path, where, name, item) for name in names)
+    preempted = item.get("preempted")
     if not isinstance(preempted, int) or preempted < 0:
         raise ConfigError(path, f"{where}.preempted", f"{preempted!r} must be a whole number >= 0")
-    return SubnetTiming(latency_ms, p95_ms, int(n), preempted)
+    unknown = item.get("energy_mj") is None
+    energy_mj = math.nan if unknown else _positive(path, where, "energy_mj", item)
+    return PointTiming(latency_ms, p95_ms, p99_ms, int(n), preempted, energy_mj)
 
 
-def _positive(path: Path, where: str, key: str, value: dict[str, object]) -> float:
+def _positive(path: Path, where: str, key: str, value: dict[str, Any]) -> float:
     number = value.get(key)
     if not isinstance(number, (int, float)) or not math.isfinite(number) or number <= 0:
         raise ConfigError(path, f"{where}.{key}", f"{number!r} must be a number > 0")
@@ -146,42 +210,3 @@ def _positive(path: Path, where: str, key: str, value: dict[str, object]) -> flo
 def _require(condition: bool, path: Path, field: str, value: object, rule: str) -> None:
     if not condition:
         raise ConfigError(path, field, f"{value!r:.200} {rule}")
-
-
-def operating_points(
-    family: Family,
-    profile: Profile,
-    clock_domain: str = "",
-    clocked_fraction: float = 0.0,
-    reference_mhz: float = math.nan,
-) -> list[OperatingPoint]:
-    """One operating point per profiled sub-network, by rising latency.
-
-    `clock_domain` scales `clocked_fraction` of each latency from `reference_mhz` [MHz]. An accuracy is only
-    attached where the family's own weights run.
-    """
-    fingerprint, points = profile.fingerprint, []
-    for member in family.members:
-        timing = profile.subnets.get(member.spec.name)
-        if timing is None:
-            continue
-        accuracy = member.accuracy if family.has_weights else None
-        points.append(
-            OperatingPoint(
-                subnet=member.spec.name,
-                element=fingerprint.element,
-                backend=fingerprint.library.split()[0],
-                precision=fingerprint.precision,
-                threads=fingerprint.threads,
-                resolution=member.spec.resolution,
-                macs=float(member.macs),
-                accuracy=math.nan if accuracy is None else accuracy.value,
-                accuracy_source="none" if accuracy is None else accuracy.source,
-                latency_ms=timing.latency_ms,
-                latency_p95_ms=timing.latency_p95_ms,
-                clock_domain=clock_domain,
-                clocked_fraction=clocked_fraction,
-                reference_mhz=reference_mhz,
-            )
-        )
-    return sorted(points, key=lambda point: point.latency_ms)

@@ -1,18 +1,18 @@
-"""Measures a profile: all sub-networks in turn, round after round, so that drift hits all alike."""
+"""Measures a profile: all operating points in turn, round after round, so that drift hits all alike."""
 
 from __future__ import annotations
 
-import resource
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.fingerprint import machine_fingerprint
-from dynofa_ros.engine.profile import Profile, SubnetTiming
+from dynofa_ros.engine.preemption import preemptions
+from dynofa_ros.engine.profile import PointTiming, Profile
+from dynofa_ros.manager.operating_point import PointKey
 
 COARSE_ROUNDS = 60
 COARSE_BUDGET_S = 3.0
@@ -22,7 +22,7 @@ PAUSE_S = 0.01
 inference is 0.3 to 0.7 ms faster than a camera ever sees it."""
 
 Progress = Callable[[int, int], None]
-"""Called with rounds done and rounds in all."""
+"""Called with inferences done and inferences in all."""
 
 Sample = tuple[float, bool]
 """Time of one inference [ms], and whether another process took the core away meanwhile."""
@@ -38,60 +38,89 @@ def camera_pause() -> None:
     time.sleep(PAUSE_S)
 
 
-def preemptions() -> int:
-    """How often the kernel has taken a core away from this process (involuntary context switches)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+@dataclass(frozen=True)
+class ProfilerOptions:
+    """How much is measured, and the clock and the counters of this machine."""
+
+    rounds: int = COARSE_ROUNDS
+    budget_s: float = COARSE_BUDGET_S
+    """Rounds end early, after MIN_ROUNDS of each point, when this is spent [s]."""
+    every: Mapping[PointKey, int] = field(default_factory=dict)
+    """Points that take part in every n-th round only."""
+    clock_s: Callable[[], float] = time.perf_counter
+    pause: Callable[[], None] = camera_pause
+    preempted: Callable[[], int] = preemptions
 
 
-def profile_bank(
+def profile_points(
     bank: SubnetBank,
-    rounds: int = COARSE_ROUNDS,
-    budget_s: float = COARSE_BUDGET_S,
+    keys: Sequence[PointKey],
+    options: ProfilerOptions | None = None,
     progress: Progress = ignore_progress,
-    clock_s: Callable[[], float] = time.perf_counter,
-    pause: Callable[[], None] = camera_pause,
-    preempted: Callable[[], int] = preemptions,
 ) -> Profile:
-    """Median and 95th percentile of each resident sub-network on the undisturbed machine, at a camera's pace.
+    """Median and tails of resident points on the undisturbed machine, at a camera's pace.
 
-    A round infers every sub-network once, in an order that alternates, each after a `pause`. Inferences that
-    were preempted do not count, see `timing`. Stops early, after MIN_ROUNDS, when `budget_s` is spent.
+    A round infers every point once, in an order that alternates, each after a pause. Inferences that were
+    preempted do not count, see `timing`.
     """
-    images = _images(bank)
-    samples: dict[str, list[Sample]] = {name: [] for name in bank.names}
-    start_s = clock_s()
-    for done in range(1, rounds + 1):
-        for name in bank.names if done % 2 else reversed(bank.names):
-            infer = partial(bank.infer, name, images[bank.resolution(name)])
-            pause()
-            samples[name].append(_measure(infer, clock_s, preempted))
-        progress(done, rounds)
-        if done >= MIN_ROUNDS and clock_s() - start_s > budget_s:
-            break
-    return Profile(machine_fingerprint(bank), {name: timing(values) for name, values in samples.items()})
+    rounds = _Rounds(bank, keys, options or ProfilerOptions(), progress)
+    rounds.run()
+    timings = {key: timing(samples) for key, samples in rounds.samples.items()}
+    return Profile(machine_fingerprint(bank.family, bank.libraries), timings)
 
 
-def _images(bank: SubnetBank) -> dict[int, npt.NDArray[np.uint8]]:
-    """One random image per resolution: the content does not change the time, but zeros might."""
-    rng = np.random.default_rng(0)
-    sides = {bank.resolution(name) for name in bank.names}
-    return {side: rng.integers(0, 256, (1, side, side, 3), np.uint8) for side in sorted(sides)}
+class _Rounds:
+    """One measurement under way."""
+
+    def __init__(
+        self, bank: SubnetBank, keys: Sequence[PointKey], options: ProfilerOptions, progress: Progress
+    ) -> None:
+        self._bank, self._options, self._progress = bank, options, progress
+        self._every = {key: options.every.get(key, 1) for key in keys}
+        self._done = 0
+        self.samples: dict[PointKey, list[Sample]] = {key: [] for key in keys}
+        self._total = sum(len(range(0, options.rounds, every)) for every in self._every.values())
+
+    def run(self) -> None:
+        """Measure until all rounds are done, or the budget is spent and every point has MIN_ROUNDS."""
+        self._fill_inputs()
+        start_s = self._options.clock_s()
+        for index in range(self._options.rounds):
+            spent = self._options.clock_s() - start_s > self._options.budget_s
+            due = self._due(index, spent)
+            if spent and not due:
+                break
+            for key in due if index % 2 else reversed(due):
+                self._infer(key)
+
+    def _due(self, index: int, spent: bool) -> list[PointKey]:
+        """Points of a round; out of time only those that still lack their least number."""
+        if spent:
+            return [key for key, samples in self.samples.items() if len(samples) < MIN_ROUNDS]
+        return [key for key, every in self._every.items() if index % every == 0]
+
+    def _infer(self, key: PointKey) -> None:
+        options, network = self._options, self._bank.network(key)
+        options.pause()
+        before, start_s = options.preempted(), options.clock_s()
+        network.infer_input()
+        time_ms = (options.clock_s() - start_s) * 1e3
+        self.samples[key].append((time_ms, options.preempted() != before))
+        self._done += 1
+        self._progress(self._done, self._total)
+
+    def _fill_inputs(self) -> None:
+        """Random images: the content does not change the time, but zeros might."""
+        rng = np.random.default_rng(0)
+        for key in self.samples:
+            image = self._bank.network(key).input
+            image[...] = rng.integers(0, 256, image.shape, np.uint8)
 
 
-def _measure(
-    work: Callable[[], object], clock_s: Callable[[], float], preempted: Callable[[], int]
-) -> Sample:
-    """Time `work` once."""
-    before, start_s = preempted(), clock_s()
-    work()
-    return (clock_s() - start_s) * 1e3, preempted() != before
-
-
-def timing(samples: list[Sample]) -> SubnetTiming:
+def timing(samples: Sequence[Sample]) -> PointTiming:
     """Quantiles of the undisturbed samples; of the MIN_ROUNDS fastest, where fewer were undisturbed."""
     undisturbed = [time_ms for time_ms, disturbed in samples if not disturbed]
     fastest = sorted(time_ms for time_ms, _ in samples)[:MIN_ROUNDS]
     counted = undisturbed if len(undisturbed) >= MIN_ROUNDS else fastest
-    median, p95 = np.quantile(counted, [0.5, 0.95])
-    preempted = sum(disturbed for _, disturbed in samples)
-    return SubnetTiming(float(median), float(p95), len(counted), preempted)
+    median, p95, p99 = (float(value) for value in np.quantile(counted, [0.5, 0.95, 0.99]))
+    return PointTiming(median, p95, p99, len(counted), sum(disturbed for _, disturbed in samples))

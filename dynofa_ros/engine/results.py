@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from dynofa_ros.engine.backend import Logits
 from dynofa_ros.engine.preprocess import Frame
+from dynofa_ros.manager.operating_point import OperatingPoint
 
 EARLIEST_AGE_MS = -5.0
 LATEST_AGE_MS = 10_000.0
@@ -52,6 +54,7 @@ class FrameResult:
     application: str
     family: str
     subnet: str
+    placement: str
     element: str
     frame: int
     results: tuple[ClassScore, ...]
@@ -68,14 +71,12 @@ class FrameResult:
     tag: object = None
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What one frame runs with, fixed before its work starts."""
 
     application: str
     family: str
-    subnet: str
-    element: str
+    point: OperatingPoint
     target_latency_ms: float
     emulated_clocks: bool
     start_s: float
@@ -115,8 +116,9 @@ def assemble(
     return FrameResult(
         application=plan.application,
         family=plan.family,
-        subnet=plan.subnet,
-        element=plan.element,
+        subnet=plan.point.subnet,
+        placement=plan.point.placement,
+        element=plan.point.element,
         frame=arrival.number,
         results=scores,
         transport_ms=arrival.transport_ms,

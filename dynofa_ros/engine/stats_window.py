@@ -102,11 +102,12 @@ def compose_stats(
     emulated_clocks: bool,
 ) -> InferenceStats:
     """All of `msg/InferenceStats`: the window's values, the counts, and the tails that the reflex acts on."""
-    measured = len(reflex.slowdown) > 0
+    measured, running = len(reflex.slowdown) > 0, reflex.current
     return InferenceStats(
         application=application,
-        subnet=reflex.current,
-        element=reflex.element,
+        subnet=running.subnet if running else "",
+        placement=running.placement if running else "",
+        element=running.element if running else "",
         **asdict(window),
         period_ms=period_ms,
         overhead_ms=reflex.overhead.tail(reflex.percentile) if measured else math.nan,

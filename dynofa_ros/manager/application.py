@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dynofa_ros.errors import RefusedMessage
-from dynofa_ros.manager.operating_point import OperatingPoint
+from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class ApplicationInfo:
     node: str = ""
     profile_fingerprint: str = ""
     labels: tuple[str, ...] = ()
+    not_resident: tuple[str, ...] = ()
 
     def validated(self) -> ApplicationInfo:
         """Return self. Raises RefusedMessage: no name, no points, duplicates or contradictory points."""
@@ -29,7 +30,7 @@ class ApplicationInfo:
             raise RefusedMessage("application refused: its name is empty")
         if not self.operating_points:
             raise RefusedMessage(f"application {self.name!r} refused: it has no operating points")
-        seen: set[tuple[str, str]] = set()
+        seen: set[PointKey] = set()
         for point in self.operating_points:
             try:
                 point.validated()
@@ -48,6 +49,8 @@ class StatsView(Protocol):
     def application(self) -> str: ...
     @property
     def subnet(self) -> str: ...
+    @property
+    def placement(self) -> str: ...
     @property
     def element(self) -> str: ...
     @property
@@ -76,6 +79,7 @@ class InferenceStats:
 
     application: str
     subnet: str = ""
+    placement: str = ""
     element: str = "cpu"
     window_ms: float = math.nan
     frames: int = 0

@@ -13,9 +13,13 @@ from dynofa_ros.manager.qos import QosTarget
 
 @dataclass(frozen=True)
 class SubnetAlternative:
-    """One entry of the ranked list that a decision carries for the reflex."""
+    """One entry of the ranked list that a decision carries for the reflex.
+
+    `placement` "" means the fastest resident one, here and in a decision.
+    """
 
     subnet: str
+    placement: str = ""
     element: str = "cpu"
     predicted_latency_ms: float = math.nan
     predicted_energy_mj: float = math.nan
@@ -31,6 +35,7 @@ class SubnetDecision:
     sequence: int
     validity_ms: float
     subnet: str
+    placement: str = ""
     element: str = "cpu"
     threads: int = 0
     target_latency_ms: float = math.nan
@@ -70,6 +75,7 @@ class ApplicationStatus:
 
     application: str
     subnet: str
+    placement: str
     element: str
     target: QosTarget
     feasible: bool

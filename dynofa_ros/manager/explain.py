@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
+from dynofa_ros.manager.operating_point import OperatingPoint, label
+from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
 from dynofa_ros.manager.qos import Objective, QosTarget
 
 WORDS = {
@@ -32,8 +32,7 @@ def explain(
 ) -> Explanation:
     """Explain the choice for application `index`. `block`: why upward moves are held back now, or ""."""
     app = problem.applications[index]
-    point = app.points[result.choices[index]]
-    text = f"{app.name}: {_running(point, result, index, target)}"
+    text = f"{app.name}: {_running(app, result, index, target)}"
     violations = (*result.violations[index], *result.board_violations)
     if violations:
         words = ", ".join(WORDS.get(name, f"{name.partition(':')[2]} is too busy") for name in violations)
@@ -50,8 +49,9 @@ def at_mhz(result: ArbiterResult, point: OperatingPoint) -> str:
     return f" at {mhz:.0f} MHz" if mhz is not None else ""
 
 
-def _running(point: OperatingPoint, result: ArbiterResult, index: int, target: QosTarget) -> str:
-    text = f"{point.subnet}{at_mhz(result, point)}: {result.latency_ms[index]:.1f} ms"
+def _running(app: ArbiterApplication, result: ArbiterResult, index: int, target: QosTarget) -> str:
+    point = app.points[result.choices[index]]
+    text = f"{label(point, app.points)}{at_mhz(result, point)}: {result.latency_ms[index]:.1f} ms"
     if not math.isnan(target.latency_ms):
         text += f" of {target.latency_ms:g} ms"
     text += f" at p{100.0 * target.percentile:g}"
@@ -66,8 +66,8 @@ def _next_larger(problem: ArbiterInput, result: ArbiterResult, index: int, block
         return "", "no more accurate sub-network is resident"
     candidate = min(higher, key=lambda i: merits[i])
     other = arbitrate(_only(problem, result, index, candidate))
-    name = app.points[candidate].subnet
-    need = f"larger {name} would need {other.latency_ms[index]:.1f} ms"
+    name = label(app.points[candidate], app.points)
+    need = f"{name} would need {other.latency_ms[index]:.1f} ms"
     if other.feasible:
         tight = other.latency_ms[index] > (1.0 - app.margin) * app.latency_ms
         binding = block or ("margin" if tight else "dwell")
@@ -75,10 +75,10 @@ def _next_larger(problem: ArbiterInput, result: ArbiterResult, index: int, block
         return binding, f"{need}: {held.get(binding, 'waits for the minimum dwell')}"
     violations = (*other.board_violations, *(name for names in other.violations for name in names))
     if violations[0] == "keep_up":
-        return "keep_up", f"larger {name} cannot keep up with the camera every {app.period_ms:.1f} ms"
+        return "keep_up", f"{name} cannot keep up with the camera every {app.period_ms:.1f} ms"
     if violations[0] == "latency":
         return _latency_or_power(problem, result, index, candidate, need)
-    return violations[0], f"with larger {name} {WORDS.get(violations[0], violations[0] + ' over its limit')}"
+    return violations[0], f"with {name} {WORDS.get(violations[0], violations[0] + ' over its limit')}"
 
 
 def _latency_or_power(

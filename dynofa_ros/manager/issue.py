@@ -91,6 +91,7 @@ class Issuer:
             sequence=self._sequence + 1,
             validity_ms=self._config.validity_ms,
             subnet=point.subnet,
+            placement=point.placement,
             element=point.element,
             threads=point.threads,
             target_latency_ms=target.latency_ms,
@@ -139,6 +140,7 @@ class Issuer:
         return ApplicationStatus(
             application=record.info.name,
             subnet=point.subnet,
+            placement=point.placement,
             element=point.element,
             target=record.target_or_default(self._config),
             feasible=not result.violations[index] and not result.board_violations,
@@ -196,9 +198,10 @@ def _alternative(
     stretch: float,
 ) -> SubnetAlternative:
     clocks = {**problem.other_clocks, **result.clocks}
-    energy = problem.power.energy_mj(point, clocks, app.slowdown) if problem.power else math.nan
-    latency_ms = app.overhead_ms + app.slowdown_tail * point.latency_ms * stretch
-    return SubnetAlternative(point.subnet, point.element, latency_ms, energy, point.accuracy)
+    median, tail = app.slowdowns(point.element)
+    energy = problem.power.energy_mj(point, clocks, median) if problem.power else math.nan
+    latency_ms = app.overhead_ms + tail * point.latency_ms * stretch
+    return SubnetAlternative(point.subnet, point.placement, point.element, latency_ms, energy, point.accuracy)
 
 
 def _same(a: SubnetDecision, b: SubnetDecision) -> bool:
@@ -206,8 +209,8 @@ def _same(a: SubnetDecision, b: SubnetDecision) -> bool:
     targets_equal = a.target_latency_ms == b.target_latency_ms or (
         math.isnan(a.target_latency_ms) and math.isnan(b.target_latency_ms)
     )
-    acts_a = (a.subnet, a.element, a.threads, a.percentile, a.feasible)
-    return targets_equal and acts_a == (b.subnet, b.element, b.threads, b.percentile, b.feasible)
+    acts_a = (a.subnet, a.placement, a.element, a.threads, a.percentile, a.feasible)
+    return targets_equal and acts_a == (b.subnet, b.placement, b.element, b.threads, b.percentile, b.feasible)
 
 
 def _summary(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynofa_ros.errors import RefusedMessage
+
+PointKey = tuple[str, str]
+"""Sub-network and placement: what names an operating point."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class OperatingPoint:
     """
 
     subnet: str
+    placement: str = ""
     element: str = "cpu"
     backend: str = ""
     precision: str = ""
@@ -34,9 +39,9 @@ class OperatingPoint:
     energy_mj: float = math.nan
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Sub-network and element: what a decision names."""
-        return (self.subnet, self.element)
+    def key(self) -> PointKey:
+        """Sub-network and placement: what a decision names."""
+        return (self.subnet, self.placement)
 
     def stretch(self, f_mhz: float, full_mhz: float = math.nan) -> float:
         """Factor on `latency_ms` at clock `f_mhz`; 1.0 where a clock is not known.
@@ -71,6 +76,18 @@ class OperatingPoint:
     def _require(self, condition: bool, field: str, value: object, rule: str) -> None:
         if not condition:
             raise RefusedMessage(f"operating point {self.subnet!r} refused: {field} = {value!r} {rule}")
+
+
+def named(points: Sequence[OperatingPoint], subnet: str, placement: str) -> OperatingPoint | None:
+    """The point that is meant: with placement "" the fastest of that sub-network; None: not there."""
+    fitting = [p for p in points if p.subnet == subnet and placement in ("", p.placement)]
+    return min(fitting, key=lambda point: point.latency_ms, default=None)
+
+
+def label(point: OperatingPoint, points: Sequence[OperatingPoint]) -> str:
+    """The name for people: with the placement where `points` has the sub-network on several."""
+    several = sum(other.subnet == point.subnet for other in points) > 1
+    return f"{point.subnet} ({point.placement})" if several else point.subnet
 
 
 def pareto_front(points: list[OperatingPoint]) -> list[OperatingPoint]:

@@ -27,6 +27,8 @@ class ArbiterApplication:
     """At the target's percentile; decides latency."""
     slowdown: float = 1.0
     """Median; decides busy time and energy."""
+    by_element: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Median and tail of the slow-down of elements that differ from these two."""
     overhead_ms: float = 0.0
     period_ms: float = math.nan
     current: int | None = None
@@ -34,6 +36,10 @@ class ArbiterApplication:
     forbidden: frozenset[int] = frozenset()
     """Indices of points not allowed now (minimum dwell, stale telemetry)."""
     margin: float = 0.0
+
+    def slowdowns(self, element: str) -> tuple[float, float]:
+        """Median and tail of the slow-down on `element`."""
+        return self.by_element.get(element, (self.slowdown, self.slowdown_tail))
 
     def merits(self) -> tuple[float, ...]:
         """Accuracy per point; multiply-adds relative to the largest where any accuracy is unknown."""

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import SubnetDecision
-from dynofa_ros.manager.operating_point import OperatingPoint
+from dynofa_ros.manager.operating_point import OperatingPoint, PointKey, named
 from dynofa_ros.manager.problem import ArbiterApplication
 from dynofa_ros.manager.qos import QosTarget
+
+ELSEWHERE_S = 10.0
+"""What an element suffered longer ago than this says nothing any more: it may be tried again [s]."""
 
 
 @dataclass
@@ -22,7 +25,11 @@ class Measured:
     overhead_ms: float = math.nan
     period_ms: float = math.nan
     busy: float = math.nan
-    subnet: str = ""
+    element: str = ""
+    point: PointKey = ("", "")
+    """What ran at the end of the newest window."""
+    by_element: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Median and tail of the slow-down on each element, and when they were measured [s]."""
     inferred_total: int = -1
     fresh_s: float = -math.inf
     ignored: int = 0
@@ -36,7 +43,7 @@ class Measured:
         if stats.frames <= 0 or stats.inferred_total == self.inferred_total:
             return False
         self.inferred_total = stats.inferred_total
-        self.subnet = stats.subnet
+        self.element, self.point = stats.element, (stats.subnet, stats.placement)
         tail = _plausible(stats.slowdown_tail, 0.05, 200.0, math.nan)
         overhead_ms = _plausible(stats.overhead_ms, 0.0, 60_000.0, math.nan)
         if math.isnan(tail) or math.isnan(overhead_ms):
@@ -44,9 +51,17 @@ class Measured:
             return False
         self.slowdown_tail, self.overhead_ms = tail, overhead_ms
         self.slowdown = min(_plausible(stats.slowdown, 0.05, 200.0, tail), tail)
+        self.by_element[stats.element] = (self.slowdown, self.slowdown_tail, now_s)
         self.busy = _plausible(stats.busy, 0.0, 1.0, 0.0)
         first, self.fresh_s = self.fresh_s == -math.inf, now_s
         return first
+
+    def elsewhere(self, now_s: float, prior_tail: float) -> dict[str, tuple[float, float]]:
+        """Slow-downs of the elements that run now or ran lately; of others the prior is assumed."""
+        return {
+            element: (median, tail) if now_s - at_s <= ELSEWHERE_S else (1.0, prior_tail)
+            for element, (median, tail, at_s) in self.by_element.items()
+        }
 
 
 @dataclass
@@ -94,7 +109,7 @@ class ApplicationRecord:
 
     def watch_reflex(self, now_s: float) -> None:
         """Note whether the reflex holds back: it runs a point of less merit than the one decided."""
-        running = self._index(self.measured.subnet)
+        running = self._running_index()
         held = running is not None and self.chosen is not None and running != self.chosen
         merits = self._merits()
         held = held and merits[running or 0] < merits[self.chosen or 0]
@@ -103,10 +118,18 @@ class ApplicationRecord:
     def _running(self, now_s: float, config: ManagerConfig) -> int | None:
         """The decided point, or what the reflex holds on to: then the decided one needs its margin anew."""
         held_s = now_s - max(self.held_since_s, self.changed_s)
-        return self._index(self.measured.subnet) if held_s > config.dwell_s else self.chosen
+        return self._running_index() if held_s > config.dwell_s else self.chosen
 
-    def _index(self, subnet: str) -> int | None:
-        return next((i for i, point in enumerate(self.points) if point.subnet == subnet), None)
+    def _elsewhere(self, now_s: float, config: ManagerConfig) -> dict[str, tuple[float, float]]:
+        """Slow-downs of the elements of its points that are not the one measured last."""
+        measured = self.measured
+        known = measured.elsewhere(now_s, config.prior_slowdown)
+        elements = {point.element for point in self.points} - {measured.element}
+        return {name: known.get(name, (1.0, config.prior_slowdown)) for name in elements if measured.element}
+
+    def _running_index(self) -> int | None:
+        point = named(self.points, *self.measured.point)
+        return None if point is None else self.points.index(point)
 
     def _merits(self) -> tuple[float, ...]:
         return ArbiterApplication(self.info.name, self.points).merits()
@@ -126,6 +149,7 @@ class ApplicationRecord:
             priority=target.priority,
             slowdown_tail=max(_known(measured.slowdown_tail, config.prior_slowdown), least),
             slowdown=_known(measured.slowdown, 1.0),
+            by_element=self._elsewhere(now_s, config),
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
             current=None if self.free else self._running(now_s, config),

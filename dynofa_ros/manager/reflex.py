@@ -1,12 +1,14 @@
-"""The reflex: per frame, inside perception, the sub-network that still fits the target.
+"""The reflex: per frame, inside perception, the operating point that still fits the target.
 
 Predicted latency of point p at the target's percentile q, from what was just measured:
 
     L_q(p) = overhead_q + slowdown_q * latency_ms(p) * stretch(f)
 
-Downward at once. Upward only after a minimum dwell and with a margin. It moves only along the
-alternatives of the last valid decision, up to the decided sub-network, so that it never fights the
-arbiter; alone (no decision, or its lease ran out) it uses the family's own front.
+A point is a sub-network on a placement; slow-downs are kept per element, and forgotten after a window of
+frames that ran elsewhere. Downward at once. Upward only
+after a minimum dwell and with a margin. It moves only along the alternatives of the last valid decision,
+up to the decided point, so that it never fights the arbiter; alone (no decision, or its lease ran out) it
+uses the front of all resident points: none of them beaten in both accuracy (of its precision) and latency.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ from dataclasses import dataclass
 
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.decision import SubnetDecision
-from dynofa_ros.manager.operating_point import OperatingPoint, pareto_front
+from dynofa_ros.manager.ladder import Ladder
+from dynofa_ros.manager.operating_point import OperatingPoint, PointKey, pareto_front
 from dynofa_ros.manager.qos import DEFAULT_PERCENTILE
 from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
+
+LADDERS_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -39,76 +44,105 @@ class ReflexConfig:
 
 
 class Reflex:
-    """Chooses the sub-network of the next frame. Not thread safe: call it from the worker thread or lock."""
+    """Chooses the operating point of the next frame. Not thread safe: call it under a lock."""
 
     def __init__(self, config: ReflexConfig | None = None) -> None:
         self.config = config or ReflexConfig()
-        self.slowdown = SlowdownEstimator(window=self.config.window)
         self.overhead = OverheadEstimator(window=self.config.window)
-        self.last_action = ""
-        self._points: dict[str, OperatingPoint] = {}
-        self._front: list[OperatingPoint] = []
+        self._action: _Action | str = ""
+        self._slowdowns: dict[str, SlowdownEstimator] = {}
+        self._elsewhere: dict[str, int] = {}
+        """Frames since an element last ran one."""
+        self._points: dict[PointKey, OperatingPoint] = {}
+        self._by_subnet: dict[str, list[OperatingPoint]] = {}
+        self._front = self._allowed = Ladder(())
+        self._ladders: dict[tuple[object, ...], Ladder] = {}
         self._clocks: dict[str, tuple[float, float]] = {}
+        self._expected_ms: dict[PointKey, float] = {}
         self._period_ms = math.nan
         self._decision: SubnetDecision | None = None
         self._decision_until_s = -math.inf
         self._current: OperatingPoint | None = None
         self._moved_s = -math.inf
-        self._pin: tuple[str, float] | None = None
+        self._pin: tuple[OperatingPoint, float] | None = None
 
     # What it learns
 
     def set_points(self, points: Sequence[OperatingPoint]) -> None:
-        """Resident operating points, one per sub-network. Forgets decisions, measurements and the choice.
+        """Resident operating points. Forgets decisions, measurements and the choice.
 
         Raises:
             RefusedMessage: no points, duplicates or a point that contradicts itself; nothing changes.
 
         """
-        by_name = {point.subnet: point.validated() for point in points}
-        if not points or len(by_name) != len(points):
-            raise RefusedMessage("operating points refused: need at least one, and each sub-network once")
-        self._points = by_name
-        self._front = pareto_front(list(points))
+        by_key = {point.key: point.validated() for point in points}
+        if not points or len(by_key) != len(points):
+            raise RefusedMessage(
+                "operating points refused: need at least one, each sub-network once per placement"
+            )
+        self._points = by_key
+        self._by_subnet = {}
+        for point in sorted(points, key=lambda point: point.latency_ms):
+            self._by_subnet.setdefault(point.subnet, []).append(point)
+        self._front = self._allowed = Ladder(pareto_front(list(points)))
+        self._lay_out(points)
+        self._expected_ms.clear()
+        self._expect()
         self._decision, self._decision_until_s, self._pin = None, -math.inf, None
         self._current, self._moved_s = None, -math.inf
-        self.slowdown.reset()
+        self._slowdowns = {p.element: SlowdownEstimator(window=self.config.window) for p in points}
+        self._elsewhere.clear()
         self.overhead.reset()
 
     def on_decision(self, decision: SubnetDecision, now_s: float) -> None:
         """Take a decision for `validity_ms` from now.
 
         Raises:
-            RefusedMessage: it names a sub-network or element that is not resident, or has no valid
-                lease; the previous decision and the current sub-network stay.
+            RefusedMessage: it names a sub-network, placement or element that is not resident, or has no
+                valid lease; the previous decision and the current point stay.
 
         """
-        self._check(decision)
-        previous = self._decision
-        self._decision = decision
+        _check_numbers(decision)
+        ladder = self._decided_ladder(decision)
+        previous, self._decision = self._decision, decision
+        before, self._allowed = self._allowed, ladder
         self._decision_until_s = now_s + decision.validity_ms / 1e3
-        if self._may_follow_up(previous, decision):
+        if self._may_follow_up(previous, before):
             self._moved_s = -math.inf
 
     def set_clock(self, domain: str, mhz: float, full_mhz: float = math.nan) -> None:
         """Clock now in force in `domain` [MHz]; `full_mhz` where points do not know their reference."""
-        self._clocks[domain] = (mhz, full_mhz)
+        if self._clocks.get(domain) != (mhz, full_mhz):
+            self._clocks[domain] = (mhz, full_mhz)
+            self._expect()
 
     def set_period(self, period_ms: float) -> None:
         """Mean time between received frames [ms]; NaN or <= 0: not known."""
         self._period_ms = period_ms if 0.0 < period_ms < math.inf else math.nan
 
-    def update(self, subnet: str, inference_ms: float, overhead_ms: float, now_s: float) -> None:
-        """Take the measurement of one frame; unknown names and absurd values are ignored (and counted)."""
-        del now_s  # the estimators count frames, not seconds
-        expected_ms = self.expected_ms(subnet)
-        self.slowdown.update(inference_ms / expected_ms)
-        self.overhead.update(overhead_ms)
+    def update(self, key: PointKey, inference_ms: float, overhead_ms: float) -> None:
+        """Take the measurement of one frame; unknown points and absurd values are ignored (and counted)."""
+        point = self._points.get(key)
+        if point is not None:
+            slowdown = self._slowdowns[point.element]
+            self._forget_elsewhere(point.element)
+            slowdown.update(inference_ms / self._expected_ms[key])
+            self.overhead.update(overhead_ms)
+            percentile = self.percentile  # looked up now, so that the next choice finds both ready
+            slowdown.tail(percentile)
+            self.overhead.tail(percentile)
 
-    def pin(self, subnet: str, until_s: float) -> None:
-        """Hold `subnet` until `until_s`, whatever is measured. RefusedMessage where it is not resident."""
-        self._resident(subnet, "")
-        self._pin = (subnet, until_s)
+    def _forget_elsewhere(self, running: str) -> None:
+        """What another element suffered a window ago says nothing any more: it may be tried again."""
+        for element, estimator in self._slowdowns.items():
+            frames = 0 if element == running else self._elsewhere.get(element, 0) + 1
+            if frames == self.config.window:
+                estimator.reset()
+            self._elsewhere[element] = frames
+
+    def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
+        """Hold a sub-network until `until_s`, whatever is measured. RefusedMessage: not resident."""
+        self._pin = (self._resident(subnet, placement), until_s)
 
     def unpin(self) -> None:
         """Return to choosing."""
@@ -117,14 +151,15 @@ class Reflex:
     # What it knows
 
     @property
-    def current(self) -> str:
-        """Sub-network of the last choice; "" before the first."""
-        return self._current.subnet if self._current else ""
+    def current(self) -> OperatingPoint | None:
+        """The last choice; None before the first."""
+        return self._current
 
     @property
-    def element(self) -> str:
-        """Element of the last choice; "" before the first."""
-        return self._current.element if self._current else ""
+    def slowdown(self) -> SlowdownEstimator:
+        """Slow-down of the element of the last choice; before any, of the element of the fastest point."""
+        point = self._current or min(self._points.values(), key=lambda p: p.latency_ms)
+        return self._slowdowns[point.element]
 
     @property
     def percentile(self) -> float:
@@ -140,127 +175,178 @@ class Reflex:
         del now_s
         return self._decision.target_latency_ms if self._decision else self.config.default_latency_ms
 
-    def expected_ms(self, subnet: str) -> float:
-        """Profiled inference time at the clocks known [ms]; NaN for an unknown sub-network."""
-        point = self._points.get(subnet)
+    def expected_ms(self, key: PointKey) -> float:
+        """Profiled inference time at the clocks known [ms]; NaN for an unknown point."""
+        return self._expected_ms.get(key, math.nan)
+
+    def _expect(self) -> None:
+        for key, point in self._points.items():
+            mhz, full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))
+            self._expected_ms[key] = point.latency_ms * point.stretch(mhz, full_mhz)
+
+    def predicted_ms(self, key: PointKey) -> float:
+        """L_q of a point [ms], see the module's equation; NaN for an unknown one."""
+        point = self._points.get(key)
         if point is None:
             return math.nan
-        mhz, full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))
-        return point.latency_ms * point.stretch(mhz, full_mhz)
+        return self.overhead.tail(self.percentile) + self._inference_ms(point)
 
-    def predicted_ms(self, subnet: str) -> float:
-        """L_q of `subnet` [ms], see the module's equation."""
-        return self.overhead.tail(self.percentile) + self._predicted_inference_ms(subnet)
+    @property
+    def last_action(self) -> str:
+        """What it did last and why, in words; "" before anything."""
+        return str(self._action)
 
     # What it does
 
-    def choose(self, now_s: float) -> str:
-        """Sub-network for the next frame. Needs `set_points` first (ValueError otherwise)."""
+    def choose(self, now_s: float) -> OperatingPoint:
+        """The point for the next frame. Needs `set_points` first (ValueError otherwise)."""
         if not self._points:
             raise ValueError("Reflex.choose before set_points: there is nothing to choose from")
         point = self._pinned(now_s) or self._chosen(now_s)
         if self._current is not None and point is not self._current:
             self._moved_s = now_s
         self._current = point
-        return point.subnet
+        return point
 
     def _pinned(self, now_s: float) -> OperatingPoint | None:
         if self._pin is None or now_s >= self._pin[1]:
             self._pin = None
             return None
-        self.last_action = f"{self._pin[0]} pinned by hand"
-        return self._points[self._pin[0]]
+        self._action = f"{_name(self._pin[0])} pinned by hand"
+        return self._pin[0]
 
     def _chosen(self, now_s: float) -> OperatingPoint:
-        ladder = self._ladder(now_s)
+        ladder = self._allowed if now_s <= self._decision_until_s else self._front
         limit_ms = self._limit_ms(now_s)
-        best = _highest(ladder, [self._cost_ms(p, now_s) <= limit_ms for p in ladder])
-        rank = ladder.index(self._current) if self._current in ladder else None
-        if rank is None or self._current is None:
-            return self._note(best, now_s, "starts")
-        if ladder.index(best) < rank:
-            return self._note(best, now_s, "moves down")
-        if ladder.index(best) == rank or now_s - self._moved_s < self.config.dwell_s:
-            return self._current
-        roomy = limit_ms * (1.0 - self._margin())
-        fits = [self._cost_ms(p, now_s) <= roomy for p in ladder]
-        best = _highest(ladder, fits)
-        return self._note(best, now_s, "moves up") if ladder.index(best) > rank else self._current
+        current = self._current
+        rank = None if current is None else ladder.rank(current)
+        best = self._highest(ladder, limit_ms, now_s)
+        if current is None or rank is None:
+            return self._note("starts", ladder.points[best], limit_ms, now_s)
+        if best < rank:
+            return self._note("moves down", ladder.points[best], limit_ms, now_s)
+        if best == rank or now_s - self._moved_s < self.config.dwell_s:
+            return current
+        best = self._highest(ladder, limit_ms * (1.0 - self._margin()), now_s)
+        return self._note("moves up", ladder.points[best], limit_ms, now_s) if best > rank else current
+
+    def _highest(self, ladder: Ladder, limit_ms: float, now_s: float) -> int:
+        """Rank of the highest point that fits `limit_ms`; 0 where none does."""
+        left_ms = limit_ms - self._fixed_ms(now_s)
+        percentile, expected_ms = self.percentile, self._expected_ms
+        tails = {element: estimator.tail(percentile) for element, estimator in self._slowdowns.items()}
+        for rank in range(len(ladder.points) - 1, 0, -1):
+            if tails[ladder.points[rank].element] * expected_ms[ladder.keys[rank]] <= left_ms:
+                return rank
+        return 0
 
     def _margin(self) -> float:
         return 0.0 if self._moved_s == -math.inf else self.config.margin
-
-    def _ladder(self, now_s: float) -> list[OperatingPoint]:
-        """Points it may use now, by rising latency; the last is the best allowed."""
-        decision = self.decision(now_s)
-        if decision is None:
-            return self._front
-        names = [alternative.subnet for alternative in decision.alternatives]
-        allowed = names[: names.index(decision.subnet)] if decision.subnet in names else []
-        ladder = [self._points[name] for name in [*allowed, decision.subnet]]
-        return sorted(ladder, key=lambda point: point.latency_ms)
 
     def _limit_ms(self, now_s: float) -> float:
         target_ms = self.target_latency_ms(now_s)
         if not math.isnan(target_ms):
             return target_ms
-        if self.decision(now_s) is not None:
+        if now_s <= self._decision_until_s:
             return math.inf
         return self.config.keep_up * self._period_ms if self._period_ms > 0.0 else 0.0
 
-    def _cost_ms(self, point: OperatingPoint, now_s: float) -> float:
-        if math.isnan(self.target_latency_ms(now_s)):
-            return self._predicted_inference_ms(point.subnet)
-        return self.predicted_ms(point.subnet)
+    def _fixed_ms(self, now_s: float) -> float:
+        """What counts beside inference: the overhead, where there is a target [ms]."""
+        no_target = math.isnan(self.target_latency_ms(now_s))
+        return 0.0 if no_target else self.overhead.tail(self.percentile)
 
-    def _predicted_inference_ms(self, subnet: str) -> float:
-        return self.slowdown.tail(self.percentile) * self.expected_ms(subnet)
+    def _inference_ms(self, point: OperatingPoint) -> float:
+        return self._slowdowns[point.element].tail(self.percentile) * self.expected_ms(point.key)
 
-    def _note(self, point: OperatingPoint, now_s: float, verb: str) -> OperatingPoint:
-        unknown_period = self._limit_ms(now_s) == 0.0
-        if unknown_period:
-            self.last_action = f"{verb} with {point.subnet}: camera period not known yet"
-            return point
-        need = self._cost_ms(point, now_s)
-        self.last_action = (
-            f"{verb} to {point.subnet}: {need:.1f} of {self._limit_ms(now_s):.1f} ms, "
-            f"slow-down {self.slowdown.tail(self.percentile):.2f}"
-        )
+    def _note(self, verb: str, point: OperatingPoint, limit_ms: float, now_s: float) -> OperatingPoint:
+        tail = self._slowdowns[point.element].tail(self.percentile)
+        self._action = _Action(verb, point, self._fixed_ms(now_s) + self._inference_ms(point), limit_ms, tail)
         return point
 
-    def _may_follow_up(self, previous: SubnetDecision | None, new: SubnetDecision) -> bool:
+    def _may_follow_up(self, previous: SubnetDecision | None, before: Ladder) -> bool:
         """Whether an upward decision needs no dwell: the target relaxed, or nothing was held back."""
-        if previous is None or self._current is None:
+        new = self._decision
+        if previous is None or new is None or self._current is None:
             return True
-        if not new.target_latency_ms <= previous.target_latency_ms and new.subnet != previous.subnet:
-            return True
-        return new.subnet != previous.subnet and self._current.subnet == previous.subnet
+        if self._allowed.top is before.top:
+            return False
+        return not new.target_latency_ms <= previous.target_latency_ms or self._current is before.top
 
-    def _check(self, decision: SubnetDecision) -> None:
-        self._resident(decision.subnet, decision.element)
-        for alternative in decision.alternatives:
-            self._resident(alternative.subnet, alternative.element)
-        if not 0.0 < decision.validity_ms < math.inf:
-            raise RefusedMessage(
-                f"subnet_decision refused: validity_ms = {decision.validity_ms} must be > 0 ms"
-            )
-        if not 0.0 < decision.percentile < 1.0:
-            raise RefusedMessage(f"subnet_decision refused: percentile = {decision.percentile} must be 0..1")
-        if decision.target_latency_ms <= 0.0:
-            value = decision.target_latency_ms
-            raise RefusedMessage(
-                f"subnet_decision refused: target_latency_ms = {value} must be > 0 ms or NaN"
-            )
+    def _decided_ladder(self, decision: SubnetDecision) -> Ladder:
+        """The alternatives below the decided point, and that point; RefusedMessage where one is unknown.
 
-    def _resident(self, subnet: str, element: str) -> None:
-        point = self._points.get(subnet)
-        if point is None or (element and element != point.element):
-            known = ", ".join(f"{p.subnet} on {p.element}" for p in self._points.values())
-            place = f" on {element}" if element else ""
-            raise RefusedMessage(f"sub-network {subnet!r}{place} is not resident; resident: {known}")
+        Decisions are renewed all the time: ladders are remembered by what was named.
+        """
+        named = (decision.subnet, decision.placement, decision.element, decision.threads)
+        others = tuple([(a.subnet, a.placement, a.element) for a in decision.alternatives])
+        ladder = self._ladders.get((named, others))
+        if ladder is None:
+            if len(self._ladders) >= LADDERS_KEPT:
+                self._ladders.clear()
+            ladder = self._ladders[named, others] = self._new_ladder(named, others)
+        return ladder
+
+    def _lay_out(self, points: Sequence[OperatingPoint]) -> None:
+        """Make the ladders of decisions that name one point, so that the first of each is ready at once."""
+        self._ladders.clear()
+        for p in points[: LADDERS_KEPT // 4]:
+            for named in ((p.subnet, p.placement, p.element, p.threads), (p.subnet, "", p.element, 0)):
+                self._ladders[named, ()] = self._new_ladder(named, ())
+
+    def _new_ladder(
+        self, named: tuple[str, str, str, int], others: tuple[tuple[str, str, str], ...]
+    ) -> Ladder:
+        top = self._resident(*named)
+        points = [self._resident(*other) for other in others]
+        below = points[: points.index(top)] if top in points else []
+        return Ladder(sorted([*below, top], key=lambda point: point.latency_ms), top)
+
+    def _resident(self, subnet: str, placement: str, element: str = "", threads: int = 0) -> OperatingPoint:
+        for point in self._by_subnet.get(subnet, ()):
+            if (
+                placement in ("", point.placement)
+                and element in ("", point.element)
+                and threads in (0, point.threads)
+            ):
+                return point
+        raise RefusedMessage(self._not_resident(subnet, placement, element, threads))
+
+    def _not_resident(self, subnet: str, placement: str, element: str, threads: int) -> str:
+        parts = [placement, element, f"{threads} threads" if threads else ""]
+        where = ", ".join(part for part in parts if part)
+        known = ", ".join(f"{p.subnet} on {p.placement or p.element}" for p in self._points.values())
+        return f"sub-network {subnet!r}{f' on {where!r}' if where else ''} is not resident; resident: {known}"
 
 
-def _highest(ladder: list[OperatingPoint], fits: list[bool]) -> OperatingPoint:
-    """Last rung that fits; the lowest where none does."""
-    fitting = [point for point, fit in zip(ladder, fits, strict=True) if fit]
-    return fitting[-1] if fitting else ladder[0]
+@dataclass(frozen=True)
+class _Action:
+    """A move, put into words only when somebody asks: there is one before every switch."""
+
+    verb: str
+    point: OperatingPoint
+    need_ms: float
+    limit_ms: float
+    slowdown: float
+
+    def __str__(self) -> str:
+        if self.limit_ms == 0.0:
+            return f"{self.verb} with {_name(self.point)}: camera period not known yet"
+        return (
+            f"{self.verb} to {_name(self.point)}: {self.need_ms:.1f} of {self.limit_ms:.1f} ms, "
+            f"slow-down {self.slowdown:.2f}"
+        )
+
+
+def _name(point: OperatingPoint) -> str:
+    return f"{point.subnet} ({point.placement})" if point.placement else point.subnet
+
+
+def _check_numbers(decision: SubnetDecision) -> None:
+    if not 0.0 < decision.validity_ms < math.inf:
+        raise RefusedMessage(f"subnet_decision refused: validity_ms = {decision.validity_ms} must be > 0 ms")
+    if not 0.0 < decision.percentile < 1.0:
+        raise RefusedMessage(f"subnet_decision refused: percentile = {decision.percentile} must be 0..1")
+    if decision.target_latency_ms <= 0.0:
+        value = decision.target_latency_ms
+        raise RefusedMessage(f"subnet_decision refused: target_latency_ms = {value} must be > 0 ms or NaN")

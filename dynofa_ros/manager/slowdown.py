@@ -7,6 +7,7 @@ its percentile by an order of magnitude on measured Jetson data (arXiv 2606.1610
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
 import numpy as np
@@ -40,7 +41,12 @@ class TailEstimator:
         self.ignored = 0
         self._low, self._high = low, high
         self._settle = min(settle, window // 2)
-        self._samples: deque[float] = deque(maxlen=window)
+        self._window = window
+        self._samples: deque[float] = deque()
+        self._sorted: list[float] = []
+        """The same samples, rising."""
+        self._tails: dict[float, float] = {}
+        """Tails known since the last sample, by percentile: they are looked up before every frame."""
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -50,34 +56,46 @@ class TailEstimator:
         if not self._low <= value <= self._high:
             self.ignored += 1
             return False
+        self._tails.clear()
         self._samples.append(value)
+        insort(self._sorted, value)
+        if len(self._samples) > self._window:
+            del self._sorted[bisect_left(self._sorted, self._samples.popleft())]
         self._forget_gone_load()
         return True
 
     def reset(self) -> None:
         """Forget all samples (another profile, another machine state); the count of ignored ones stays."""
         self._samples.clear()
+        self._sorted.clear()
+        self._tails.clear()
 
     def median(self) -> float:
         """Median of the window; NaN before the first sample."""
-        return float(np.median(self._samples)) if self._samples else math.nan
+        n = len(self._sorted)
+        return (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2.0 if n else math.nan
 
     def tail(self, percentile: float) -> float:
         """Value that a share `percentile` of the coming samples is expected to stay below."""
-        n = len(self._samples)
+        known = self._tails.get(percentile)
+        if known is not None:
+            return known
         tail = max(self._fast(), self._quantile(percentile))
-        return max(tail, self.prior) if n * (1.0 - percentile) < 1.0 else tail
+        if len(self._samples) * (1.0 - percentile) < 1.0:
+            tail = max(tail, self.prior)
+        self._tails[percentile] = tail
+        return tail
 
     def _fast(self) -> float:
-        padded = [self.prior] * RECENT + list(self._samples)[-RECENT:]
-        return sorted(padded[-RECENT:])[RECENT // 2]
+        recent = [self._samples[-1 - i] for i in range(min(RECENT, len(self._samples)))]
+        return sorted([*recent, *[self.prior] * (RECENT - len(recent))])[RECENT // 2]
 
     def _quantile(self, percentile: float) -> float:
         n = len(self._samples)
         allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
         if n <= allowed:
             return -math.inf
-        return float(np.partition(np.asarray(self._samples), n - 1 - allowed)[n - 1 - allowed])
+        return self._sorted[n - 1 - allowed]
 
     def _forget_gone_load(self) -> None:
         n, m = len(self._samples), self._settle
@@ -87,8 +105,8 @@ class TailEstimator:
         newest = samples[-m:]
         above = int(np.count_nonzero(samples[:-m] > np.partition(newest, m - 2)[m - 2]))
         if above * math.log1p(-m / n) < math.log(CHANCE):
-            self._samples.clear()
-            self._samples.extend(newest.tolist())
+            self._samples = deque(newest.tolist())
+            self._sorted = sorted(self._samples)
 
 
 class SlowdownEstimator(TailEstimator):

@@ -81,8 +81,9 @@ class ApplicationTable:
         """Evaluate every point of `app` at every setting."""
         shape = (settings.count, len(app.points))
         stretched = np.stack([p.latency_ms * settings.stretch(p) for p in app.points], axis=1)
-        latency = app.overhead_ms + app.slowdown_tail * stretched
-        time_ms = app.slowdown * stretched
+        medians, tails = np.array([app.slowdowns(p.element) for p in app.points]).T
+        latency = app.overhead_ms + tails * stretched
+        time_ms = medians * stretched
         use = time_ms / app.period_ms if app.period_ms > 0.0 else np.zeros(shape)
         shares = _shares(app, problem)
         element_w = _element_power(app, problem, settings)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from dynofa_ros.engine.pipeline import FrameDrop
@@ -13,8 +14,10 @@ from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager import decision
 from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, SubnetDecision
 from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
+from dynofa_ros.nodes.cores import WakeElsewhere
+from dynofa_ros.nodes.cv_bridge_adapter import install as install_cv_bridge
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health
-from dynofa_ros.nodes.guard import Refusals
+from dynofa_ros.nodes.guard import REFUSAL_SHOWN_S, Refusals
 from dynofa_ros.nodes.image_input import ImageInput
 from dynofa_ros.nodes.managed import ManagedNode
 from dynofa_ros.nodes.perception_output import LATCHED, PerceptionOutput
@@ -24,6 +27,8 @@ from dynofa_ros.nodes.runtime import run
 from dynofa_ros.srv import SetSubnet
 
 BOARD_TIMEOUT_S = 3.0
+NETWORK_FAILURES = ("non_finite_logits", "inference_failed")
+"""Drops that are the network's fault, not the image's."""
 
 
 class PerceptionNode(ManagedNode):
@@ -35,6 +40,7 @@ class PerceptionNode(ManagedNode):
         self._output: PerceptionOutput | None = None
         self._input: ImageInput | None = None
         self._worker: threading.Thread | None = None
+        self._elsewhere: WakeElsewhere | None = None
         self._working = threading.Event()
         self._entities: list[tuple[Any, Any]] = []
         self._timers_active: list[Any] = []
@@ -43,6 +49,7 @@ class PerceptionNode(ManagedNode):
         self._board_seen_s: float | None = None
         self._refusals = Refusals(self.guard)
         self._last_stats: Any = None
+        self._failed_s, self._last_failure = -math.inf, ""
 
     @property
     def _core(self) -> Any:
@@ -54,6 +61,7 @@ class PerceptionNode(ManagedNode):
         """Load, compile and profile the family; open everything but the camera."""
         name = self.parameters["application"] or self.get_name()
         log = self.get_logger().info
+        log(install_cv_bridge())
         self._perception = build_perception(self.parameters, name, lambda text: log(text), self.stopping)
         self._output = PerceptionOutput(self, self._perception.family.labels)
         self._stats = self.create_publisher(InferenceStats, "inference_stats", 10)
@@ -81,6 +89,7 @@ class PerceptionNode(ManagedNode):
         self._working.set()
         self._worker = threading.Thread(target=self._work, args=(core,), name="inference", daemon=True)
         self._worker.start()
+        self._elsewhere = WakeElsewhere(self._worker)
         stats = self.every(1.0 / self.parameters["stats_rate_hz"], self._publish_stats)
         watch = self.every(0.5, self._open_or_idle)
         self._timers_active = [stats, watch]
@@ -95,6 +104,8 @@ class PerceptionNode(ManagedNode):
         if self._worker is not None:
             self._worker.join(timeout=5.0)
             self._worker = None
+        if self._perception is not None:
+            self._perception.keeper.store()
 
     def cleanup(self) -> None:
         """Release the networks and every publisher, subscription and service."""
@@ -132,7 +143,8 @@ class PerceptionNode(ManagedNode):
         received_s = time.monotonic()
         age = age_ms(message.header.stamp, self.get_clock().now().nanoseconds)
         frame = image_frame(message) if hasattr(message, "encoding") else compressed_frame(message)
-        self._core.submit(frame, received_s=received_s, age_ms=age, tag=message)
+        with self._elsewhere or nullcontext():
+            self._core.submit(frame, received_s=received_s, age_ms=age, tag=message)
 
     def _work(self, core: Any) -> None:
         """The worker thread: everything that takes time, outside the executor."""
@@ -146,6 +158,8 @@ class PerceptionNode(ManagedNode):
 
     def _handle(self, outcome: Any) -> None:
         if isinstance(outcome, FrameDrop):
+            if outcome.reason in NETWORK_FAILURES:
+                self._failed_s, self._last_failure = time.monotonic(), f"{outcome.reason}: {outcome.detail}"
             self.guard.warn(f"drop {outcome.reason}", f"image dropped ({outcome.reason}): {outcome.detail}")
         elif self._output is not None:
             self._output.publish(outcome, outcome.tag)
@@ -191,8 +205,9 @@ class PerceptionNode(ManagedNode):
         now_s = time.monotonic()
         try:
             if request.subnet:
-                self._core.pin(request.subnet, now_s + _positive(request.duration_s))
-                response.message = f"{request.subnet} runs for {request.duration_s:g} s"
+                where = f" on {request.placement}" if request.placement else ""
+                self._core.pin(request.subnet, now_s + _positive(request.duration_s), request.placement)
+                response.message = f"{request.subnet}{where} runs for {request.duration_s:g} s"
             else:
                 self._core.unpin()
                 response.message = "released"
@@ -205,6 +220,8 @@ class PerceptionNode(ManagedNode):
     def _publish_stats(self) -> None:
         if self._board_seen_s is not None and time.monotonic() - self._board_seen_s > BOARD_TIMEOUT_S:
             self._forget_clock()
+        if self._perception is not None:
+            self._perception.keeper.tick(time.monotonic())
         self._last_stats = self._core.snapshot(time.monotonic())
         drops = [DropCount(reason=reason, count=count) for reason, count in self._last_stats.drops]
         stamp = self.get_clock().now().to_msg()
@@ -222,6 +239,7 @@ class PerceptionNode(ManagedNode):
         if stats is not None:
             names = (
                 "subnet",
+                "placement",
                 "latency_p95_ms",
                 "received_total",
                 "inferred_total",
@@ -231,11 +249,33 @@ class PerceptionNode(ManagedNode):
             values.update({name: getattr(stats, name) for name in names})
             values.update({f"dropped_{reason}": count for reason, count in stats.drops})
             values["clocks"] = "emulated clocks" if stats.emulated_clocks else "real clocks"
+        values.update(self._residency())
         if source is not None and source.trouble:
             return Health(WARN, source.trouble, values)
         if self._refusals.recent:
             return Health(WARN, f"refused: {self._refusals.recent}", values)
+        if trouble := self._trouble():
+            return Health(WARN, trouble, values)
         return Health(OK, "running", values)
+
+    def _residency(self) -> dict[str, object]:
+        """What is resident, and why the rest is not."""
+        if self._perception is None:
+            return {}
+        bank = self._perception.engine.bank
+        absent = [f"{name} on {where} ({why})" for (name, where), why in bank.not_resident.items()]
+        return {
+            "resident": ", ".join(f"{name} on {where}" for name, where in bank.keys),
+            "not_resident": "; ".join(absent) or "none",
+        }
+
+    def _trouble(self) -> str:
+        """A network that failed of late, or one that could not be made resident."""
+        if time.monotonic() - self._failed_s < REFUSAL_SHOWN_S:
+            return self._last_failure
+        quarantined = self._perception.engine.bank.quarantined if self._perception else {}
+        names = ", ".join(f"{name} on {where}: {why}" for (name, where), why in quarantined.items())
+        return f"quarantined: {names}" if names else ""
 
 
 def _positive(duration_s: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynofa_ros.engine.emulation import DEFAULT_CLOCKED_FRACTION
+from dynofa_ros.engine.placement import AUTO
 from dynofa_ros.nodes.image_input import RELIABILITIES, TRANSPORTS
 from dynofa_ros.nodes.parameters import Declared
 
@@ -13,7 +14,20 @@ PARAMETERS = (
         "random_weights", False, "Run without the family's weights, to try its timing: results mean nothing."
     ),
     Declared("threads", 0, "Threads of one inference; 0: half the cores that the process may use.", 0, 256),
-    Declared("precision", "fp32", "Arithmetic of the network.", words=("fp32", "bf16")),
+    Declared(
+        "placements",
+        AUTO,
+        "Where sub-networks run: auto (the fastest back end for each element and precision), or placements "
+        "element/backend/precision/threads with wildcards, separated by commas, e.g. cpu/openvino/*.",
+    ),
+    Declared("cores", "", 'Cores that the process may use, e.g. "0-3,6"; empty: those it was started with.'),
+    Declared(
+        "memory_budget_mb",
+        1000.0,
+        "Memory for all resident sub-networks [MB]; what does not fit is listed as not resident.",
+        1.0,
+        1e6,
+    ),
     Declared("profile", "", "Profile file to use; empty: the one in the cache, measured at the first start."),
     Declared("image_transport", "raw", "Subscribe to `image` or to `image/compressed`.", words=TRANSPORTS),
     Declared(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dynofa_ros.engine.bank import SubnetBank
+from dynofa_ros.engine.bring_up import Engine, EngineOptions, bring_up
 from dynofa_ros.engine.emulation import ClockEmulation
-from dynofa_ros.engine.openvino_backend import OpenVinoBackend
+from dynofa_ros.engine.frame_kernel import describe
 from dynofa_ros.engine.pipeline import PerceptionCore
-from dynofa_ros.engine.profile import operating_points
-from dynofa_ros.engine.profile_store import load_or_measure
+from dynofa_ros.engine.placement import use_cores
+from dynofa_ros.engine.profile_keeper import ProfileKeeper
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.application import ApplicationInfo
 from dynofa_ros.manager.reflex import Reflex, ReflexConfig
@@ -36,6 +35,8 @@ class Perception:
     core: PerceptionCore
     application: ApplicationInfo
     family: Family
+    engine: Engine
+    keeper: ProfileKeeper
 
 
 def build_perception(
@@ -51,55 +52,53 @@ def build_perception(
     if values["random_weights"]:
         family = family.with_random_weights()
         log(f"family {family.name} runs with RANDOM weights: results mean nothing, accuracies are unknown")
-    backend = OpenVinoBackend(precision=values["precision"])
-    threads = values["threads"] or default_threads()
-    bank = SubnetBank.load(family, backend, threads=threads, log=log)
+    use_cores(values["cores"])
+    log(describe())
     profile_file = Path(values["profile"]).expanduser() if values["profile"] else None
-    progress = _Progress(log, stopping)
-    profile = load_or_measure(bank, path=profile_file, log=log, progress=progress)
-    points = operating_points(
-        family,
-        profile,
+    options = EngineOptions(
+        placements=values["placements"],
+        threads=values["threads"],
+        memory_budget_mb=values["memory_budget_mb"],
+        profile_file=profile_file,
         clock_domain=values["clock_domain"],
         clocked_fraction=values["clocked_fraction"],
     )
-    family.release_tensors()
+    engine = bring_up(family, options, log, _Progress(log, stopping))
     core = PerceptionCore(
         application,
-        bank,
-        points,
+        engine.bank,
+        engine.points,
         reflex=Reflex(ReflexConfig(default_latency_ms=values["default_latency_ms"] or math.nan)),
         emulation=ClockEmulation(values["clocked_fraction"]) if values["emulate_clocks"] else None,
         top_k=values["top_k"],
     )
     info = ApplicationInfo(
         name=application,
-        operating_points=tuple(points),
+        operating_points=engine.points,
         family=family.name,
         family_sha256=family.weights_sha256 or "",
-        profile_fingerprint=str(profile.fingerprint),
+        profile_fingerprint=str(engine.profile.fingerprint),
         labels=tuple(family.labels),
+        not_resident=tuple(
+            f"{name} {where}: {why}" for (name, where), why in engine.bank.not_resident.items()
+        ),
     )
-    return Perception(core, info, family)
-
-
-def default_threads() -> int:
-    """Half the cores that this process may use, at least one: the other half serves the rest of the robot."""
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+    keeper = ProfileKeeper(core.refinement, engine.profile.fingerprint if profile_file is None else None, log)
+    return Perception(core, info, family, engine, keeper)
 
 
 class _Progress:
-    """Logs each quarter of the profiling and ends it when the process is asked to stop."""
+    """Logs each quarter of a stage and ends it when the process is asked to stop."""
 
     def __init__(self, log: Callable[[str], None], stopping: threading.Event) -> None:
         self._log = log
         self._stopping = stopping
-        self._quarter = 0
+        self._reached = ("", 0)
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int) -> None:
         if self._stopping.is_set():
-            raise DynofaError("stopped while profiling")
+            raise DynofaError(f"stopped while {what}")
         quarter = 4 * done // max(1, total)
-        if quarter > self._quarter:
-            self._quarter = quarter
-            self._log(f"profiling: {25 * quarter} %")
+        if quarter > 0 and (what, quarter) != self._reached:
+            self._reached = (what, quarter)
+            self._log(f"{what}: {25 * quarter} % of {total}")

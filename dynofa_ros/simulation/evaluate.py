@@ -11,11 +11,9 @@ from pathlib import Path
 from dynofa_ros.board.interface import Board
 from dynofa_ros.board.select import open_board
 from dynofa_ros.board.spec import find_spec
-from dynofa_ros.engine.bank import SubnetBank
+from dynofa_ros.engine.bring_up import EngineOptions, bring_up
 from dynofa_ros.engine.emulation import DEFAULT_CLOCKED_FRACTION
-from dynofa_ros.engine.openvino_backend import OpenVinoBackend
-from dynofa_ros.engine.profile import operating_points
-from dynofa_ros.engine.profile_store import load_or_measure
+from dynofa_ros.engine.placement import AUTO
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.paths import family_path
@@ -46,6 +44,7 @@ class EvaluateOptions:
     target: QosTarget | None = None  # its application is filled in here
     board: str = "none"
     threads: int = 1
+    placements: str = AUTO
     random_weights: bool = False
     max_frames: int = 0
 
@@ -79,17 +78,23 @@ def prepare(options: EvaluateOptions, application: str, log: Log) -> ReplaySetup
     family = load_family(family_path(options.family))
     if options.random_weights:
         family = family.with_random_weights()
-    bank = SubnetBank.load(family, OpenVinoBackend(precision="fp32"), threads=options.threads, log=log)
-    profile = load_or_measure(bank, log=log)
+    engine = bring_up(
+        family,
+        EngineOptions(
+            placements=options.placements,
+            threads=options.threads,
+            clock_domain=CLOCK_DOMAIN,
+            clocked_fraction=DEFAULT_CLOCKED_FRACTION,
+        ),
+        log,
+    )
     board = None if options.board == "none" else open_board(options.board)
     simulated = board is not None and board.simulated
     return ReplaySetup(
         application=application,
         family=family.name,
-        bank=bank,
-        points=operating_points(
-            family, profile, clock_domain=CLOCK_DOMAIN, clocked_fraction=DEFAULT_CLOCKED_FRACTION
-        ),
+        bank=engine.bank,
+        points=engine.points,
         labels=family.labels,
         clocked_fraction=DEFAULT_CLOCKED_FRACTION,
         board=board,
@@ -120,7 +125,7 @@ def as_run(recorded: Recorded, setup: ReplaySetup, name: str) -> Run:
         decisions=tuple(recorded.decisions),
         accounting=(Accounting(app, len(frames), len(frames), inferred, recorded.dropped, inferred),),
         targets={app: tuple(recorded.targets)},
-        subnets=tuple(point.subnet for point in setup.points),
+        subnets=tuple(dict.fromkeys(point.subnet for point in setup.points)),
         switches={app: recorded.switches},
         board_name=board.name if board is not None else "",
         simulated=board is not None and board.simulated,

@@ -72,7 +72,8 @@ def _add_target(into: _Collected, item: BagMessage) -> None:
 
 
 def _add_application(into: _Collected, item: BagMessage) -> None:
-    into.points[item.message.name] = tuple(point.subnet for point in item.message.operating_points)
+    names = dict.fromkeys(point.subnet for point in item.message.operating_points)
+    into.points[item.message.name] = tuple(names)
 
 
 def _add_diagnostics(into: _Collected, item: BagMessage) -> None:
