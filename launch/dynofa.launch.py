@@ -5,14 +5,12 @@ ros2 launch dynofa_ros dynofa.launch.py image:=/camera/image_raw
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_entity import LaunchDescriptionEntity
-from launch.substitutions import LaunchConfiguration
 
-from dynofa_ros.nodes.launching import ARGUMENTS, board, camera, dds_profile, manager, perception, rviz
-from launch import LaunchContext, LaunchDescription
+from dynofa_ros.nodes.launching import board, camera, description, manager, perception, rviz
+from launch import LaunchDescription
 
-CAMERA_ARGUMENTS = (
+ARGUMENTS = (
     ("image", "image", "topic of the camera's images"),
     (
         "image_transport",
@@ -25,23 +23,16 @@ CAMERA_ARGUMENTS = (
 )
 
 
-def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    value = {
-        name: LaunchConfiguration(name).perform(context) for name, _, _ in (*ARGUMENTS, *CAMERA_ARGUMENTS)
-    }
-    actions = [*dds_profile(value), board(value), manager(value)]
-    actions.append(perception(value, "perception", value["application"], value["image"]))
+def _start(value: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    nodes = [board(value), manager(value)]
+    nodes.append(perception(value, "perception", value["application"], value["image"]))
     if value["camera"] == "true":
-        actions.append(camera(value, "camera", value["application"], value["image"], seed=1))
+        nodes.append(camera(value, "camera", value["application"], value["image"], seed=1))
     if value["rviz"] == "true":
-        actions.append(rviz(value))
-    return actions
+        nodes.append(rviz(value))
+    return nodes
 
 
 def generate_launch_description() -> LaunchDescription:
     """Read by `ros2 launch`."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in (*CAMERA_ARGUMENTS, *ARGUMENTS)
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+    return description(ARGUMENTS, _start)

@@ -7,22 +7,15 @@ For a run that is the same every time, use `dynofa evaluate`: it reads the bag i
 
 from __future__ import annotations
 
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    ExecuteProcess,
-    OpaqueFunction,
-    RegisterEventHandler,
-)
+from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_entity import LaunchDescriptionEntity
-from launch.substitutions import LaunchConfiguration
 
-from dynofa_ros.nodes.launching import ARGUMENTS, board, dds_profile, manager, perception
-from launch import LaunchContext, LaunchDescription
+from dynofa_ros.nodes.launching import board, description, manager, perception
+from launch import LaunchDescription
 
-REPLAY_ARGUMENTS = (
+ARGUMENTS = (
     ("bag", None, "rosbag2 folder or file to play"),
     ("image", "image", "image topic in the bag, without /compressed"),
     ("image_transport", "compressed", "raw or compressed, as in the bag"),
@@ -32,36 +25,20 @@ REPLAY_ARGUMENTS = (
 )
 
 
-def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    names = [name for name, _, _ in (*ARGUMENTS, *REPLAY_ARGUMENTS)]
-    value = {name: LaunchConfiguration(name).perform(context) for name in names}
-    value["use_sim_time"] = "true"
+def _play(value: dict[str, str]) -> ExecuteProcess:
     topic = value["image"] + ("/compressed" if value["image_transport"] == "compressed" else "")
-    command = [
-        "ros2",
-        "bag",
-        "play",
-        value["bag"],
-        "--clock",
-        "--rate",
-        value["rate"],
-        "--delay",
-        value["delay"],
-    ]
-    play = ExecuteProcess(cmd=[*command, "--topics", topic], output="screen")
+    options = ["--clock", "--rate", value["rate"], "--delay", value["delay"], "--topics", topic]
+    return ExecuteProcess(cmd=["ros2", "bag", "play", value["bag"], *options], output="screen")
+
+
+def _start(value: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    value["use_sim_time"] = "true"
+    play = _play(value)
     end = RegisterEventHandler(OnProcessExit(target_action=play, on_exit=[EmitEvent(event=Shutdown())]))
-    nodes = [
-        board(value),
-        manager(value),
-        perception(value, "perception", value["application"], value["image"]),
-    ]
-    return [*dds_profile(value), *nodes, end, play]
+    node = perception(value, "perception", value["application"], value["image"])
+    return [board(value), manager(value), node, end, play]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Read by `ros2 launch`."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in (*REPLAY_ARGUMENTS, *ARGUMENTS)
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+    return description(ARGUMENTS, _start)

@@ -5,14 +5,12 @@ ros2 launch dynofa_ros two_cameras.launch.py
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_entity import LaunchDescriptionEntity
-from launch.substitutions import LaunchConfiguration
 
-from dynofa_ros.nodes.launching import ARGUMENTS, board, camera, dds_profile, manager, perception
-from launch import LaunchContext, LaunchDescription
+from dynofa_ros.nodes.launching import board, camera, description, manager, perception
+from launch import LaunchDescription
 
-CAMERA_ARGUMENTS = (
+ARGUMENTS = (
     ("image_front", "front/image", "topic of the front camera's images"),
     ("image_rear", "rear/image", "topic of the rear camera's images"),
     ("image_transport", "", "raw or compressed; empty: as in params_file"),
@@ -20,23 +18,16 @@ CAMERA_ARGUMENTS = (
 )
 
 
-def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    value = {
-        name: LaunchConfiguration(name).perform(context) for name, _, _ in (*ARGUMENTS, *CAMERA_ARGUMENTS)
-    }
-    actions = [*dds_profile(value), board(value), manager(value)]
+def _start(value: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    nodes = [board(value), manager(value)]
     for seed, application in enumerate(("front", "rear"), start=1):
         image = value[f"image_{application}"]
-        actions.append(perception(value, f"perception_{application}", application, image))
+        nodes.append(perception(value, f"perception_{application}", application, image))
         if value["camera"] == "true":
-            actions.append(camera(value, f"camera_{application}", application, image, seed))
-    return actions
+            nodes.append(camera(value, f"camera_{application}", application, image, seed))
+    return nodes
 
 
 def generate_launch_description() -> LaunchDescription:
     """Read by `ros2 launch`."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in (*CAMERA_ARGUMENTS, *ARGUMENTS)
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+    return description(ARGUMENTS, _start)

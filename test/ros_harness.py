@@ -41,10 +41,16 @@ def tiny_space(n_classes: int = 10) -> OfaMbv3Space:
     return OfaMbv3Space(**{**values, "n_classes": n_classes})
 
 
-def write_family(folder: Path) -> Path:
-    """A family file of four sub-networks with (untrained) weights on disk; returns its path."""
+def write_family(folder: Path, classifier_bias: float | None = None) -> Path:
+    """A family file of four sub-networks with (untrained) weights on disk; returns its path.
+
+    `classifier_bias` is added to the first class, e.g. NaN.
+    """
     space = tiny_space()
-    sha256 = save_tensors(folder / "tiny.safetensors", random_tensors(space, seed=1))
+    tensors = random_tensors(space, seed=1)
+    if classifier_bias is not None:
+        tensors["classifier.linear.bias"][0] += classifier_bias
+    sha256 = save_tensors(folder / "tiny.safetensors", tensors)
     specs = [SubnetSpec(n, r, (d,) * 5, (k,) * 20, (e,) * 20) for n, (r, d, k, e) in TINY_MEMBERS.items()]
     accuracies = np.linspace(0.80, 0.97, len(specs)).round(3).tolist()
     document = {

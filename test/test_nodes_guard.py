@@ -1,4 +1,4 @@
-"""Exceptions in callbacks are counted, repeated lines are held back, requested QoS follows the publishers."""
+"""Exceptions in callbacks are counted, repeated lines are held back, caps are read from text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run make test, or source a ROS 2 installation")
 
-from rclpy.qos import QoSReliabilityPolicy
-
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.nodes.board_node import parse_caps
 from dynofa_ros.nodes.guard import Guard, Refusals, Throttle
-from dynofa_ros.nodes.image_input import BEST_EFFORT, RELIABLE, matching_reliability
 
 
 class Lines:
@@ -52,21 +49,6 @@ def test_refusals_are_counted_and_news_for_a_while():
     assert refusals.recent == ""
     refusals.add("latency_ms = nan")
     assert (refusals.total, refusals.recent) == (1, "latency_ms = nan")
-
-
-@pytest.mark.parametrize(
-    ("offered", "wanted", "requested"),
-    [
-        ((), "auto", BEST_EFFORT),
-        (("RELIABLE",), "auto", RELIABLE),
-        (("RELIABLE", "BEST_EFFORT"), "auto", BEST_EFFORT),
-        (("BEST_EFFORT",), RELIABLE, RELIABLE),
-        (("RELIABLE",), BEST_EFFORT, BEST_EFFORT),
-    ],
-)
-def test_requested_reliability_matches_every_publisher_unless_set(offered, wanted, requested):
-    policies = [QoSReliabilityPolicy[name] for name in offered]
-    assert matching_reliability(policies, wanted) == requested
 
 
 def test_caps_are_read_from_text():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dynofa_ros.dds_profile import profile_variables, shipped_profile
 from dynofa_ros.demo.scenario import Scenario
-from dynofa_ros.paths import share_dir
 
 WARM_UP_S = 6.0
 MOST_PRERENDERED = 1000  # 230 MB at 320x240
@@ -42,7 +43,7 @@ class Command:
 
 
 def environment(domain_id: int) -> dict[str, str]:
-    """Return the environment of all processes: a private DDS domain, large shared-memory segments."""
+    """Return what all processes add to their environment: a private DDS domain, room for large images."""
     values = {
         "ROS_DOMAIN_ID": str(domain_id),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -50,10 +51,7 @@ def environment(domain_id: int) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    profiles = sorted((share_dir() / "config" / "dds").glob("*.xml"))
-    if profiles:
-        values["FASTDDS_DEFAULT_PROFILES_FILE"] = values["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(profiles[0])
-    return values
+    return {**values, **profile_variables(shipped_profile(), os.environ)}
 
 
 def private_domain() -> int:

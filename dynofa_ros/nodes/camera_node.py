@@ -22,7 +22,7 @@ from dynofa_ros.nodes.conversions import image_message
 from dynofa_ros.nodes.diagnostics import OK, WARN, Diagnostics, Health
 from dynofa_ros.nodes.frame_source import SOURCES, Frame, open_source
 from dynofa_ros.nodes.guard import Guard
-from dynofa_ros.nodes.image_input import BEST_EFFORT, RELIABLE, image_qos
+from dynofa_ros.nodes.image_offer import BEST_EFFORT, RELIABLE, image_qos
 from dynofa_ros.nodes.parameters import Declared, Parameters
 from dynofa_ros.nodes.runtime import run
 
@@ -72,7 +72,7 @@ class CameraNode(Node):
         self.stopping = stopping
         self.parameters = Parameters(self, PARAMETERS)
         self._frames = self._open()
-        qos = image_qos(self.parameters["reliability"], depth=5)
+        qos = image_qos(self.parameters["reliability"])
         output = self.parameters["output"]
         self._raw = self.create_publisher(Image, "image", qos) if output != "compressed" else None
         self._jpeg = (

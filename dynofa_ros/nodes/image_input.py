@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSPolicyKind
 from sensor_msgs.msg import CompressedImage, Image
 
-RELIABLE = "reliable"
-BEST_EFFORT = "best_effort"
-RELIABILITIES = ("auto", RELIABLE, BEST_EFFORT)
+from dynofa_ros.nodes.image_offer import (
+    AUTO,
+    RELIABILITIES,
+    Offer,
+    image_qos,
+    matching_reliability,
+    offers_of,
+    silent,
+    unmatched,
+)
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+__all__ = ["RELIABILITIES", "TRANSPORTS", "ImageInput"]
+
 TRANSPORTS = ("raw", "compressed")
 _UNMATCHED_POLL_S = 0.2
 _MATCHED_POLL_S = 1.0
-
-
-def image_qos(reliability: str, depth: int) -> QoSProfile:
-    """Volatile, keep-last profile. Never with a deadline: publishers that offer none would stop matching."""
-    policy = QoSReliabilityPolicy.RELIABLE if reliability == RELIABLE else QoSReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(
-        history=QoSHistoryPolicy.KEEP_LAST,
-        depth=depth,
-        reliability=policy,
-        durability=QoSDurabilityPolicy.VOLATILE,
-    )
-
-
-def matching_reliability(offered: list[QoSReliabilityPolicy], wanted: str) -> str:
-    """What to request: `wanted`, or for "auto" reliable where every publisher offers it, else best effort."""
-    if wanted != "auto":
-        return wanted
-    reliable = bool(offered) and all(policy == QoSReliabilityPolicy.RELIABLE for policy in offered)
-    return RELIABLE if reliable else BEST_EFFORT
-
-
-@dataclass
-class _Arrivals:
-    count: int = 0
-    last_s: float = 0.0
+_REMIND_S = 10.0
+_TYPES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/CompressedImage"}
 
 
 class ImageInput:
@@ -61,13 +52,14 @@ class ImageInput:
         self._name = "image/compressed" if transport == "compressed" else "image"
         self._wanted = reliability
         self._warn_after_s = warn_after_s
-        self._arrivals = _Arrivals()
-        self._publishers: list[str] = []
-        self._silent_since_s = time.monotonic()
-        self._requested = matching_reliability([], reliability)
+        self._offers: tuple[Offer, ...] = ()
+        self._policies: set[str] = set()
+        self.lost_total = 0
+        self._heard_s = time.monotonic()
+        self._requested = matching_reliability((), reliability)
         self._subscription: Any = None
         self._subscribe()
-        self._looked_s = -float("inf")
+        self._looked_s = self._told_s = -float("inf")
         self._timer = node.every(_UNMATCHED_POLL_S, self._look)
 
     @property
@@ -78,19 +70,19 @@ class ImageInput:
     @property
     def trouble(self) -> str:
         """Why no image comes, for people; "" while images come or nobody publishes any."""
-        if not self._publishers or self._silent_s() < self._warn_after_s:
+        reason = self._unmatched()
+        if reason:
+            return reason
+        silent_s = time.monotonic() - self._heard_s
+        if not self._offers or silent_s < self._warn_after_s:
             return ""
-        return (
-            f"{', '.join(self._publishers)} publishes {self.topic}, but no image has arrived for "
-            f"{self._silent_s():.0f} s: large images need the Fast DDS profile config/dds/fastdds.xml "
-            "(FASTRTPS_DEFAULT_PROFILES_FILE) in the camera's process too; or set image_reliability, or use "
-            "image_transport:=compressed"
-        )
+        return silent(self._offers, self.topic, silent_s)
 
     def summary(self) -> str:
         """Topic, QoS and publishers in words."""
-        source = ", ".join(self._publishers) or "nobody yet"
-        return f"{self.topic} ({self._requested}) from {source}"
+        source = ", ".join(map(str, self._offers)) or "nobody yet"
+        lost = f"; {self.lost_total} images lost on the way" if self.lost_total else ""
+        return f"{self.topic} ({self._requested}) from {source}{lost}"
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -99,46 +91,75 @@ class ImageInput:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
+    def _unmatched(self) -> str:
+        policies = ", ".join(sorted(self._policies))
+        return unmatched(self._offers, self.topic, _TYPES[self._type], self._requested, policies)
+
     def _subscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-        qos = image_qos(self._requested, depth=5)
+        self._policies.clear()
+        guard = self._node.guard
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=guard(self._on_incompatible), message_lost=guard(self._on_lost)
+        )
         self._subscription = self._node.create_subscription(
-            self._type, self._name, self._node.guard(self._receive), qos
+            self._type,
+            self._name,
+            guard(self._receive),
+            image_qos(self._requested),
+            event_callbacks=events,
         )
 
     def _receive(self, message: Any) -> None:
-        self._arrivals.count += 1
-        self._arrivals.last_s = time.monotonic()
+        self._heard_s = time.monotonic()
         self._on_image(message)
 
-    def _silent_s(self) -> float:
-        return time.monotonic() - max(self._arrivals.last_s, self._silent_since_s)
+    def _on_incompatible(self, event: Any) -> None:
+        """The middleware found a publisher that cannot serve the request: say which policy, at once."""
+        kind = event.last_policy_kind
+        try:
+            self._policies.add(QoSPolicyKind(kind).name)
+        except ValueError:
+            self._policies.add(str(kind))
+        self._looked_s = -float("inf")
+        self._look()
+
+    def _on_lost(self, event: Any) -> None:
+        """The middleware noticed gaps in a publisher's sequence numbers."""
+        self.lost_total += event.total_count_change
+        self._node.guard.warn(
+            "lost",
+            f"{event.total_count_change} images of {self.topic} lost on the way, {self.lost_total} in all",
+        )
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        if self._publishers and now_s - self._looked_s < _MATCHED_POLL_S:
+        if self._offers and now_s - self._looked_s < _MATCHED_POLL_S:
             return
         self._looked_s = now_s
-        infos = self._node.get_publishers_info_by_topic(self.topic)
-        names = sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos)
-        if names != self._publishers:
-            self._on_publishers(names, [info.qos_profile.reliability for info in infos])
-        if self.trouble:
-            self._node.guard.warn("no image", self.trouble)
+        offers = offers_of(self._node, self.topic)
+        if offers != self._offers:
+            self._on_offers(offers)
+        self._tell(now_s)
 
-    def _on_publishers(self, names: list[str], offered: list[QoSReliabilityPolicy]) -> None:
-        if not self._publishers:
-            self._silent_since_s = time.monotonic()
-        self._publishers = names
-        requested = matching_reliability(offered, self._wanted)
-        if names and requested != self._requested:
+    def _tell(self, now_s: float) -> None:
+        """Log trouble when it begins and now and then; /diagnostics shows it all the time."""
+        trouble = self.trouble
+        if not trouble:
+            self._told_s = -float("inf")
+        elif now_s - self._told_s >= _REMIND_S:
+            self._told_s = now_s
+            self._node.guard.warn("no image", trouble)
+
+    def _on_offers(self, offers: tuple[Offer, ...]) -> None:
+        if not self._offers:
+            self._heard_s = time.monotonic()
+        self._offers = offers
+        self._policies.clear()
+        requested = matching_reliability(offers, self._wanted)
+        if offers and requested != self._requested:
             self._requested = requested
             self._subscribe()
-        how = "as set" if self._wanted != "auto" else "follows the publisher"
+        how = "as set" if self._wanted != AUTO else "follows the publisher"
         self._node.get_logger().info(f"images: {self.summary()}; reliability {how}")
-        if self._wanted == RELIABLE and QoSReliabilityPolicy.BEST_EFFORT in offered:
-            self._node.get_logger().warning(
-                f"image_reliability is reliable, but a publisher of {self.topic} offers best effort: "
-                "its images will not arrive; set image_reliability to auto"
-            )

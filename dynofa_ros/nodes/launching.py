@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from launch.actions import SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from dynofa_ros.dds_profile import profile_variables, shipped_profile
 from dynofa_ros.paths import share_dir
+from launch import LaunchContext, LaunchDescription
+
+Argument = tuple[str, str | None, str]
+"""Name, default (None: must be given) and description."""
 
 SHARE = share_dir()
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-
-ARGUMENTS = (
+ARGUMENTS: tuple[Argument, ...] = (
     ("family", "", "family of sub-networks: a shipped one's name or a YAML file; empty: as in params_file"),
     ("random_weights", "", "true: run a family without its weights; empty: as in params_file"),
     ("board", "", "auto, linux or simulated:NAME; empty: as in params_file"),
@@ -23,19 +29,43 @@ ARGUMENTS = (
     ("autostart", "true", "false: leave configure and activate to a lifecycle manager of your own"),
     (
         "dds_profile",
-        str(SHARE / "config" / "dds" / "fastdds.xml"),
-        "Fast DDS profile; none: leave DDS as it is",
+        str(shipped_profile()),
+        "Fast DDS profile, where the environment names none; none: leave DDS as it is",
     ),
     ("use_sim_time", "false", "true: image stamps are compared with /clock"),
     ("log_level", "info", "debug, info, warn, error"),
 )
 
 
-def dds_profile(value: dict[str, str]) -> list[SetEnvironmentVariable]:
-    """Room for large images in shared memory, unless the user's environment names a profile of its own."""
-    if value["dds_profile"] in ("", "none") or any(os.environ.get(name) for name in PROFILE_VARIABLES):
-        return []
-    return [SetEnvironmentVariable(name, value["dds_profile"]) for name in PROFILE_VARIABLES]
+def description(
+    arguments: tuple[Argument, ...], start: Callable[[dict[str, str]], list[LaunchDescriptionEntity]]
+) -> LaunchDescription:
+    """What a launch file returns: its own arguments and the common ones, and what `start` makes of them.
+
+    Everything that is started gets room for large images in shared memory, see `dds_profile`.
+    """
+    declared = (*arguments, *ARGUMENTS)
+
+    def begin(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        value = {name: LaunchConfiguration(name).perform(context) for name, _, _ in declared}
+        return [*dds_profile(value["dds_profile"]), *start(value)]
+
+    actions = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, default, text in declared
+    ]
+    return LaunchDescription([*actions, OpaqueFunction(function=begin)])
+
+
+def dds_profile(profile: str) -> list[SetEnvironmentVariable]:
+    """Sets the Fast DDS profile, unless the user's environment names one.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    return [
+        SetEnvironmentVariable(name, file) for name, file in profile_variables(profile, os.environ).items()
+    ]
 
 
 def _node(value: dict[str, str], executable: str, name: str, overrides: dict[str, Any], **more: Any) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from rclpy.timer import Timer
 
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.nodes.diagnostics import ERROR, WARN, Diagnostics, Health
+from dynofa_ros.nodes.executors import EXECUTOR
 from dynofa_ros.nodes.guard import Guard
 from dynofa_ros.nodes.parameters import Declared, Parameters
 
@@ -33,7 +35,8 @@ class ManagedNode(LifecycleNode):
         self.stopping = stopping
         self.state = "unconfigured"
         self.problem = ""
-        self.parameters = Parameters(self, (AUTOSTART, *declared))
+        self.parameters = Parameters(self, (AUTOSTART, EXECUTOR, *declared))
+        self.executor_kind: str = self.parameters[EXECUTOR.name]
         self.diagnostics = Diagnostics(self, self._report, self.guard)
         self._answer_impossible_transitions()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -118,6 +121,7 @@ class ManagedNode(LifecycleNode):
         except BaseException:
             self.cleanup()
             raise
+        _spare_collector()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle transition."""
@@ -151,3 +155,10 @@ class ManagedNode(LifecycleNode):
     def close(self) -> None:
         """Orderly end of the process."""
         self._stop_all()
+
+
+def _spare_collector() -> None:
+    """Keep what now lives to the end out of Python's garbage collections, which pause every thread."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

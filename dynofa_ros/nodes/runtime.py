@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from dynofa_ros.errors import DynofaError
+from dynofa_ros.nodes.executors import SINGLE, make_executor
 from dynofa_ros.nodes.guard import Guard
 
 _POLL_S = 0.2  # how long a signal may wait for the executor to return to Python
@@ -47,8 +48,7 @@ def _ignore_signals() -> None:
 
 def spin(node: Node, stop: threading.Event) -> None:
     """Run callbacks in this thread until `stop` is set or the context ends; exceptions are only counted."""
-    executor = SingleThreadedExecutor(context=node.context)
-    executor.add_node(node)
+    executor = make_executor(node, getattr(node, "executor_kind", SINGLE))
     guard: Guard = node.guard  # type: ignore[attr-defined]
     try:
         while not stop.is_set() and node.context.ok():
