@@ -1,9 +1,10 @@
 """Print a family as the Markdown table of docs/families.md.
 
-    dynofa profile digits --threads 1 --out profile.json
+    dynofa profile digits --placements cpu/openvino/fp32/1 --threads 1 --out profile.json
     python benchmarks/family_table.py digits --profile profile.json
 
-Accuracies are those of the family file; latencies those of the profile, measured on the machine it names.
+Accuracies are those of the family file; latencies those of the profile, measured on
+the machine it names, on one placement.
 """
 
 from __future__ import annotations
@@ -67,12 +68,14 @@ def main() -> None:
     )
     parser.add_argument("family", help="family name or file")
     parser.add_argument("--profile", type=Path, help="profile of this family, for the latencies")
+    parser.add_argument("--placement", default="cpu/openvino/fp32/1", help="default: %(default)s")
     args = parser.parse_args()
-    profile = json.loads(args.profile.read_text(encoding="utf-8")) if args.profile else {"subnets": {}}
+    profile = json.loads(args.profile.read_text(encoding="utf-8")) if args.profile else {"points": []}
+    timings = {p["subnet"]: p for p in profile["points"] if p["placement"] == args.placement}
     print(f"| {' | '.join(HEAD)} |")
     print("|---" * len(HEAD) + "|")
     for member in load_family(family_path(args.family)).members:
-        print(row(member, profile["subnets"]))
+        print(row(member, timings))
     if args.profile:
         print("\n" + ", ".join(f"{key}: {value}" for key, value in profile["fingerprint"].items()))
 
