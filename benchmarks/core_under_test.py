@@ -17,7 +17,7 @@ from dynofa_ros.engine.points import operating_points
 from dynofa_ros.engine.preprocess import prepare
 from dynofa_ros.engine.profiler import ProfilerOptions, profile_points
 from dynofa_ros.engine.results import FrameDrop, FrameResult
-from dynofa_ros.manager.decision import SubnetDecision
+from dynofa_ros.manager.decision import SubnetAlternative, SubnetDecision
 from dynofa_ros.paths import family_path
 from dynofa_ros.supernet.family import load_family
 
@@ -53,9 +53,14 @@ class Core:
         """Resident sub-networks by rising multiply-adds."""
         return self.bank.names
 
-    def decision(self, subnet: str) -> SubnetDecision:
-        """A decision for one sub-network, as a manager would send it."""
-        return SubnetDecision(APPLICATION, "benchmark", next(self._sequence), LEASE_MS, subnet)
+    def decision(self, subnet: str, alternatives: bool = False) -> SubnetDecision:
+        """A decision for one sub-network; with all faster ones as alternatives, as the manager sends it."""
+        names = self.names[: self.names.index(subnet) + 1] if alternatives else ()
+        others = tuple(SubnetAlternative(name, placement=str(self.placement)) for name in names)
+        number = next(self._sequence)
+        return SubnetDecision(
+            APPLICATION, "benchmark", number, LEASE_MS, subnet, str(self.placement), alternatives=others
+        )
 
     def random_walk(self, rng: np.random.Generator, n: int) -> Iterator[str]:
         """`n` sub-networks at random, each another one than before."""

@@ -155,7 +155,7 @@ def _frame_path(frame_path: Results) -> Any:
 
 
 def _switch(switch: Results) -> Any:
-    """How long a decision takes until the next frame's plan follows it."""
+    """How long a decision takes until it is in force."""
     families = switch["decision_to_ready"]
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
     for (family, row), colour in zip(families.items(), ("#3f72d8", "#e38331"), strict=False):
@@ -164,9 +164,9 @@ def _switch(switch: Results) -> Any:
         axes.stairs(100 * counts / counts.sum(), edges, linewidth=1.6, color=colour, label=text)
     axes.axvline(50, color=LIMIT, linewidth=1.2, linestyle="--", label="target for p99: 50 µs")
     axes.set_xscale("log")
-    axes.set_xlim(5, 1000)
+    axes.set_xlim(1, 1000)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("decision received to next frame planned with it [µs]")
+    axes.set_xlabel("decision received to in force for the next frame [µs]")
     axes.set_ylabel("decisions [%]")
     axes.legend(loc="upper right")
     return figure

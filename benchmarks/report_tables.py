@@ -134,8 +134,14 @@ def switch(results: Results) -> str:
     """Decision to ready, first inferences, many switches, ofa."""
     rows = []
     for family, row in results["decision_to_ready"].items():
-        cells = [f"{row[key]:.0f} µs" for key in ("median_us", "p95_us", "p99_us", "max_us")]
-        rows.append([f"decision to ready, {family}", *cells])
+        parts = {
+            "decision to ready": row,
+            "the same and the next frame's plan": row["with_next_plan"],
+            "a busy wait of 10 µs in its place": row["busy_wait_control"],
+        }
+        for text, times in parts.items():
+            cells = [f"{times[key]:.0f} µs" for key in ("median_us", "p95_us", "p99_us", "max_us")]
+            rows.append([f"{text}, {family}", *cells])
     for pace, found in results["first_inference"].items():
         for key, text in (("first", "first inference after a switch"), ("later", "later inferences")):
             row = found[f"{key}_over_steady"]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.decision import SubnetDecision
@@ -319,8 +320,7 @@ class Reflex:
         return f"sub-network {subnet!r}{f' on {where!r}' if where else ''} is not resident; resident: {known}"
 
 
-@dataclass(frozen=True)
-class _Action:
+class _Action(NamedTuple):
     """A move, put into words only when somebody asks: there is one before every switch."""
 
     verb: str
