@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dynofa_ros.engine.placement import Placement
     from dynofa_ros.engine.profile import Profile
     from dynofa_ros.supernet.family import Family
+
+LOG_COLUMNS = 160
 
 DESCRIPTION = """Measure the latency of every sub-network of FAMILY on every placement of this machine
 (back end, element, precision, CPU threads), in interleaved rounds, and keep the profile for the
@@ -78,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from dynofa_ros.paths import family_path
     from dynofa_ros.supernet.family import load_family
 
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=LOG_COLUMNS)
     use_cores(args.cores)
     family = load_family(family_path(args.family))
     if args.random_weights:
