@@ -12,6 +12,16 @@ from dynofa_ros.engine.image_layout import LAYOUTS
 
 RED_AT = {"rggb": (0, 0), "grbg": (0, 1), "gbrg": (1, 0), "bggr": (1, 1)}
 """Row and column of the first red pixel."""
+REASONS = {
+    "zero_size",
+    "too_large",
+    "invalid_encoding",
+    "odd_size",
+    "short_step",
+    "truncated_data",
+    "excess_data",
+}
+"""Why `validate` refuses an uncompressed image."""
 
 
 @lru_cache(maxsize=32)

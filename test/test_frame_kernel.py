@@ -16,18 +16,9 @@ from dynofa_ros.engine.frame_kernel import MAX_JOBS, FrameKernel
 from dynofa_ros.engine.image import ImageFrame, validate
 from dynofa_ros.engine.image_layout import LAYOUTS
 from dynofa_ros.engine.preprocess import centre_square, prepare
-from frame_samples import even, frame_of, noise
+from frame_samples import REASONS, even, frame_of, noise
 
 FUZZ = Path(__file__).with_name("frame_fuzz.py")
-REASONS = {
-    "zero_size",
-    "too_large",
-    "invalid_encoding",
-    "odd_size",
-    "short_step",
-    "truncated_data",
-    "excess_data",
-}
 
 
 @pytest.fixture

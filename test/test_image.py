@@ -12,16 +12,7 @@ from dynofa_ros.engine.image import ImageFrame, to_rgb, use_converter, validate
 from dynofa_ros.engine.image_layout import LAYOUTS, Kind
 from dynofa_ros.engine.preprocess import prepare
 from dynofa_ros.errors import InvalidImage
-
-REASONS = {
-    "zero_size",
-    "too_large",
-    "invalid_encoding",
-    "odd_size",
-    "short_step",
-    "truncated_data",
-    "excess_data",
-}
+from frame_samples import REASONS
 
 
 def make_frame(pixels: np.ndarray, encoding: str, padding: int = 0, big: bool = False) -> ImageFrame:
