@@ -134,8 +134,7 @@ class PerceptionCore:
 
     def close(self) -> None:
         """Wake the worker and drop what still waits. Frames that come later are dropped too."""
-        waiting = self._mailbox.close()
-        if waiting is not None:
+        for waiting in self._mailbox.close():
             self._drop(waiting, "shutdown", f"frame {waiting.number} was waiting")
 
     @property
