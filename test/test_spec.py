@@ -42,7 +42,21 @@ def test_only_the_measured_board_is_not_extrapolated():
         (("clock_domains", 0, "available_mhz"), "fast", "clock_domains[0].available_mhz"),
         (("clock_domains", 1, "name"), "cpu0", "clock_domains"),
         (("clock_domains", 1, "actuation_ms"), -5.0, "clock_domains[1].actuation_ms"),
+        (("clock_domains", 1, "actuation_p95_ms"), 1.0, "clock_domains[1].actuation_p95_ms"),
+        (("clock_domains", 1, "governor"), "interactive", "clock_domains[1].governor"),
+        (("clock_domains", 1, "governor"), "schedutil", "clock_domains[1].governor"),
         (("elements", 1, "clock_domain"), "npu", "elements[1].clock_domain"),
+        (("elements", 1, "stalled_share"), 1.5, "elements[1].stalled_share"),
+        (("power_modes", 1, "clocks_mhz"), {"warp": 9.0}, "power_modes[1].clocks_mhz"),
+        (("power_modes", 1, "clocks_mhz"), {"gpu": -1.0}, "power_modes[1].clocks_mhz.gpu"),
+        (("power_modes", 1, "name"), "MAXN_SUPER", "power_modes"),
+        (("power_modes", 0, "overcurrent_w"), 0.0, "power_modes[0].overcurrent_w"),
+        (("memory", "domain"), "npu", "memory.domain"),
+        (("memory", "contention"), 1.5, "memory.contention"),
+        (("networks", 0, "element"), "npu", "networks[0].element"),
+        (("networks", 0, "memory_mhz"), [3199.0, 204.0], "networks[0].memory_mhz"),
+        (("networks", 0, "k_ms_ghz"), [1.0], "networks[0].k_ms_ghz"),
+        (("networks", 0, "threads"), 0, "networks[0].threads"),
         (("elements", 0, "active_w"), float("nan"), "elements[0].active_w"),
         (("power", "base_w"), True, "power.base_w"),
         (("power", "domains", 0, "power_w"), [1.0], "power.domains[0].power_w"),
@@ -61,6 +75,20 @@ def test_a_wrong_field_is_named_with_its_value(tmp_path, content, path, value, n
     with pytest.raises(ConfigError) as caught:
         load_spec(file)
     assert (caught.value.file, caught.value.field) == (str(file), named)
+
+
+def test_what_a_simple_board_leaves_out_has_defaults(tmp_path, content):
+    for key in ("power_modes", "memory", "networks"):
+        del content[key]
+    for domain in content["clock_domains"]:
+        domain.pop("governor", None)
+        domain.pop("actuation_p95_ms", None)
+    file = tmp_path / "board.yaml"
+    file.write_text(yaml.safe_dump(content))
+    spec = load_spec(file)
+    assert {domain.governor for domain in spec.domains} == {"performance"}
+    assert all(domain.actuation_p95_ms == domain.actuation_ms for domain in spec.domains)
+    assert (spec.power_mode("").name, spec.memory, spec.networks) == ("", None, ())
 
 
 def test_a_missing_field_is_named(tmp_path, content):

@@ -35,6 +35,10 @@ class Fields:
             raise ConfigError(self.file, self.where + key, "is missing")
         return self.content[key]
 
+    def has(self, key: str) -> bool:
+        """Whether `key` is there."""
+        return key in self.content
+
     def text(self, key: str) -> str:
         """A non-empty text."""
         value = self.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import yaml
 
 from dynofa_ros.board.fields import Fields
-from dynofa_ros.errors import ConfigError
+from dynofa_ros.board.governors import GOVERNORS, make_governor
+from dynofa_ros.board.networks import NetworkTable, read_networks
+from dynofa_ros.errors import ConfigError, RefusedMessage
 from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
 from dynofa_ros.manager.thermal_model import ThermalModel
@@ -20,12 +23,17 @@ SCHEMA = "dynofa/board/1"
 
 @dataclass(frozen=True)
 class DomainSpec:
-    """One clock domain: its table [MHz, rising] and the delay until a new limit takes effect [ms]."""
+    """One clock domain: its table [MHz, rising] and the delay until a new clock takes effect [ms].
+
+    `governor` is the kernel's own where nobody interferes.
+    """
 
     name: str
     available_mhz: tuple[float, ...]
     writable: bool
     actuation_ms: float
+    actuation_p95_ms: float
+    governor: str = "performance"
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,27 @@ class ZoneSpec:
 
     name: str
     trip_degc: float
+
+
+@dataclass(frozen=True)
+class PowerMode:
+    """A named power mode: highest clocks (the clock itself where a domain is not writable), cores, limit."""
+
+    name: str
+    clocks_mhz: tuple[tuple[str, float], ...] = ()
+    cores: int = 0
+    """CPU cores online; 0: all."""
+    overcurrent_w: float = math.inf
+    """Board power above which the supply throttles."""
+
+
+@dataclass(frozen=True)
+class MemorySpec:
+    """Memory shared by all elements; see `workload.LatencyLaw`."""
+
+    domain: str
+    bytes_per_cycle: float
+    contention: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +76,19 @@ class BoardSpec:
     power: BoardPowerModel
     thermal: ThermalModel
     zones: tuple[ZoneSpec, ...]
+    power_modes: tuple[PowerMode, ...] = (PowerMode(""),)
+    memory: MemorySpec | None = None
+    networks: tuple[NetworkTable, ...] = ()
+
+    def power_mode(self, name: str) -> PowerMode:
+        """The mode called `name`; "" is the first. RefusedMessage listing them where there is none."""
+        if not name:
+            return self.power_modes[0]
+        for mode in self.power_modes:
+            if mode.name == name:
+                return mode
+        known = ", ".join(mode.name for mode in self.power_modes)
+        raise RefusedMessage(f"power mode refused: {name!r} is unknown; known: {known}")
 
     def models(self) -> BoardModels:
         """Power and thermal model for the manager."""
@@ -84,7 +126,9 @@ def load_spec(path: Path) -> BoardSpec:
         raise fields.error("schema", schema, f"must be {SCHEMA!r}")
     domains = tuple(_domain(item) for item in fields.items("clock_domains"))
     _unique(fields, "clock_domains", [domain.name for domain in domains])
+    _check_governors(fields, domains)
     tables = {domain.name: domain.available_mhz for domain in domains}
+    elements = [element.text("name") for element in fields.items("elements")]
     return BoardSpec(
         name=fields.text("name"),
         extrapolated=fields.flag("extrapolated"),
@@ -93,6 +137,9 @@ def load_spec(path: Path) -> BoardSpec:
         power=_power(fields, tables),
         thermal=_thermal(fields.section("thermal")),
         zones=tuple(_zone(item) for item in fields.items("zones")),
+        power_modes=_power_modes(fields, tables),
+        memory=_memory(fields.section("memory"), tables) if fields.has("memory") else None,
+        networks=read_networks(fields, elements),
     )
 
 
@@ -100,11 +147,58 @@ def _domain(fields: Fields) -> DomainSpec:
     table = fields.numbers("available_mhz", low=1.0)
     if not table or list(table) != sorted(set(table)):
         raise fields.error("available_mhz", table, "must be a rising, non-empty list")
+    median_ms = fields.number("actuation_ms", low=0.0)
+    p95_ms = fields.number("actuation_p95_ms", low=median_ms) if fields.has("actuation_p95_ms") else median_ms
+    governor = fields.text("governor") if fields.has("governor") else "performance"
+    if governor not in GOVERNORS:
+        raise fields.error("governor", governor, f"must be one of {', '.join(GOVERNORS)}")
     return DomainSpec(
         name=fields.text("name"),
         available_mhz=table,
         writable=fields.flag("writable"),
-        actuation_ms=fields.number("actuation_ms", low=0.0),
+        actuation_ms=median_ms,
+        actuation_p95_ms=p95_ms,
+        governor=governor,
+    )
+
+
+def _check_governors(fields: Fields, domains: Sequence[DomainSpec]) -> None:
+    """CPU domains have cpufreq's governors, the others devfreq's."""
+    elements = fields.items("elements")
+    cpus = {e.text("clock_domain") for e in elements if e.number("cores", low=0.0) > 0}
+    for domain, item in zip(domains, fields.items("clock_domains"), strict=True):
+        governor = make_governor(domain.governor, domain.available_mhz)
+        if not (governor.of_cpus if domain.name in cpus else governor.of_devices):
+            raise item.error("governor", domain.governor, "does not govern this kind of device")
+
+
+def _power_modes(fields: Fields, tables: dict[str, tuple[float, ...]]) -> tuple[PowerMode, ...]:
+    if not fields.has("power_modes"):
+        return (PowerMode(""),)
+    modes = tuple(_power_mode(item, tables) for item in fields.items("power_modes"))
+    _unique(fields, "power_modes", [mode.name for mode in modes])
+    return modes
+
+
+def _power_mode(fields: Fields, tables: dict[str, tuple[float, ...]]) -> PowerMode:
+    clocks = fields.section("clocks_mhz")
+    unknown = sorted(set(clocks.content) - set(tables))
+    if unknown:
+        raise fields.error("clocks_mhz", unknown, f"must name clock domains of {', '.join(tables)}")
+    return PowerMode(
+        name=fields.text("name"),
+        clocks_mhz=tuple((domain, clocks.number(domain, low=1.0)) for domain in clocks.content),
+        cores=int(fields.number("cores", low=0.0)) if fields.has("cores") else 0,
+        overcurrent_w=fields.number("overcurrent_w", low=0.1) if fields.has("overcurrent_w") else math.inf,
+    )
+
+
+def _memory(fields: Fields, tables: dict[str, tuple[float, ...]]) -> MemorySpec:
+    _table(fields, "domain", tables)
+    return MemorySpec(
+        domain=fields.text("domain"),
+        bytes_per_cycle=fields.number("bytes_per_cycle", low=0.1),
+        contention=fields.number("contention", low=0.0, high=1.0),
     )
 
 
@@ -130,6 +224,9 @@ def _element(fields: Fields, tables: dict[str, tuple[float, ...]]) -> ElementPow
         idle_w=fields.number("idle_w", low=0.0),
         active_w=fields.number("active_w", low=0.0),
         voltage_low=fields.number("voltage_low", low=0.1, high=1.0),
+        stalled_share=fields.number("stalled_share", low=0.0, high=1.0)
+        if fields.has("stalled_share")
+        else 1.0,
     )
 
 

@@ -34,6 +34,11 @@ PARAMETERS = (
     ),
     Declared("rate_hz", 10.0, "Rate of board_state [Hz].", 0.5, 100.0),
     Declared(
+        "governor",
+        "performance",
+        "Governors of a simulated board: performance (highest clock allowed), powersave, or file (its own).",
+    ),
+    Declared(
         "cap_mhz",
         "",
         'Outside clock caps, simulated boards only: "cpu0:729.6,gpu:510"; empty lifts them [MHz].',
@@ -69,7 +74,7 @@ class BoardNode(Node):
         self.guard = Guard(self)
         self.stopping = stopping
         self.parameters = Parameters(self, PARAMETERS)
-        self._board = open_board(self.parameters["board"])
+        self._board = open_board(self.parameters["board"], governors=self.parameters["governor"])
         self._load = self._open_load()
         self._caps: dict[str, float] = {}
         self._set_caps(self.parameters["cap_mhz"])
