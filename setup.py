@@ -46,6 +46,24 @@ FRAME_KERNEL = Extension(
     optional=True,
 )
 
+# Back end "native": the instructions that its inner loops need are looked for at run time.
+NETWORK_KERNELS = Extension(
+    f"{PACKAGE}.engine._network_kernels",
+    sorted(str(file.relative_to(ROOT)) for file in (ROOT / "src" / "network").glob("*.cpp")),
+    depends=sorted(str(file.relative_to(ROOT)) for file in (ROOT / "src" / "network").glob("*.h")),
+    extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-pthread"],
+    extra_link_args=["-pthread"],
+    optional=True,
+)
+
+# A plain C library that manager/arbiter_kernel.py loads; without a compiler numpy does its work.
+ARBITER_KERNEL = Extension(
+    f"{PACKAGE}.manager._arbiter_kernel",
+    ["src/arbiter_kernel.cpp"],
+    extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden"],
+    optional=True,
+)
+
 setup(
     name=PACKAGE,
     version=version(),
@@ -56,7 +74,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"], exclude=[f"{PACKAGE}.nodes"]),
     package_data={"": ["*.npz", "*.json", "*.html", "*.css", "*.js", "*.yaml", "py.typed"]},
-    ext_modules=[FRAME_KERNEL],
+    ext_modules=[FRAME_KERNEL, ARBITER_KERNEL, NETWORK_KERNELS],
     data_files=share_files(),
     zip_safe=False,
     install_requires=[

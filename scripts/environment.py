@@ -252,7 +252,7 @@ def build_key(key: str) -> str:
     """Changes with everything that the build reads; of linked files only the names matter."""
     contents = [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv"))]
     contents += [ROOT / "CMakeLists.txt", ROOT / "package.xml", *sorted(ROOT.glob("scripts/*.in"))]
-    contents += sorted(ROOT.glob("src/*"))
+    contents += sorted(path for path in (ROOT / "src").rglob("*") if path.is_file())
     linked = (path for folder in ("dynofa_ros", "launch", "config") for path in (ROOT / folder).rglob("*"))
     names = sorted(str(path.relative_to(ROOT)) for path in linked if "__pycache__" not in path.parts)
     return _digest([key, *map(str, contents), *contents, *names])

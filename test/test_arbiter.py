@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dynofa_ros.manager import arbiter_kernel
 from dynofa_ros.manager.arbiter import arbitrate
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
@@ -27,10 +28,16 @@ POWER = BoardPowerModel(
     base_w=3.0,
     elements=(
         ElementPower("cpu", "cpu0", 4, 500.0, 2000.0, 1.0, 4.0, 0.7),
-        ElementPower("gpu", "gpu", 0, 300.0, 1000.0, 0.8, 6.0, 0.8),
+        ElementPower("gpu", "gpu", 0, 300.0, 1000.0, 0.8, 6.0, 0.8, stalled_share=0.4),
     ),
     domains=(DomainPower("emc", (200.0, 3200.0), (0.2, 2.0)),),
 )
+SEARCHES = [
+    pytest.param(False, id="numpy"),
+    pytest.param(
+        True, id="compiled", marks=pytest.mark.skipif(not arbiter_kernel.load(), reason=arbiter_kernel.describe())
+    ),
+]
 CPU = ClockTable("cpu0", (500.0, 1000.0, 2000.0), full_mhz=2000.0)
 
 
@@ -41,6 +48,20 @@ def point(name, latency_ms, accuracy, element="cpu", s=0.9, threads=1, placement
         name, placement, element=element, threads=threads, macs=latency_ms * 1e6, accuracy=accuracy,
         latency_ms=latency_ms, clock_domain=domain, clocked_fraction=s, reference_mhz=reference,
     )  # fmt: skip
+
+
+def by_memory(*args, **fields):
+    """The point with a time per memory clock: 30 % more fixed time and a floor at the lower one."""
+    p = point(*args, **fields)
+    clocked, fixed = p.latency_ms * p.clocked_fraction, p.latency_ms * (1.0 - p.clocked_fraction)
+    return replace(
+        p,
+        memory_domain="emc",
+        memory_mhz=(200.0, 3200.0),
+        clocked_ms=(clocked, clocked),
+        fixed_ms=(fixed + 0.3 * p.latency_ms, fixed),
+        floor_ms=(1.2 * p.latency_ms, 0.0),
+    )
 
 
 FRONT = (point("small", 4.0, 0.90), point("middle", 8.0, 0.94), point("large", 16.0, 0.97))
@@ -59,76 +80,109 @@ def problem(*apps, **fields):
 
 
 def brute_force_key(question, choice, clocks):
+    """Name and value of every term, most important first."""
     f = {**question.other_clocks, **clocks}
-    idle = POWER.base_w + float(POWER.domains[0].at(f.get("emc", NAN)))
+    base = POWER.base_w + float(POWER.domains[0].at(f.get("emc", NAN)))
     active = {}
     for e in POWER.elements:
         scale = float(e.scale(f.get(e.domain, NAN)))
-        idle += e.idle_w * scale
+        base += e.idle_w * scale
         active[e.element] = e.active_w * scale
-    power = idle + sum(e.background * active[e.name] for e in question.elements)
-    cores = {e.name: e.cores for e in question.elements}
-    busy, over, rows, caution, forbidden = {}, 0.0, [], 0, 0
+    base += sum(e.background * active[e.name] for e in question.elements)
+    power, cost = base, 0.0
+    full = {t.domain: t.full_mhz for t in question.clocks}
+    for t in question.clocks:
+        if not math.isnan(t.current_mhz) and clocks[t.domain] != t.current_mhz:
+            cost += t.change_ms / 1e3 / question.horizon_s * base
+    elements = {e.name: e for e in question.elements}
+    limits = {name: question.busy_limits.get(name, question.busy_limit) for name in active}
+    runs = []
     for a, i in zip(question.applications, choice, strict=True):
         p = a.points[i]
-        mhz = clocks.get(p.clock_domain)
-        stretch = (
-            1.0 if mhz is None else p.clocked_fraction * p.reference_mhz / mhz + 1.0 - p.clocked_fraction
-        )
+        cores = elements[p.element].cores if p.element in elements else 0
+        share = min(1.0, p.threads / cores) if p.threads and cores else 1.0
+        time = p.time_ms(f, full.get(p.clock_domain, NAN))
         median, tail = a.by_element.get(p.element, (a.slowdown, a.slowdown_tail))
-        latency = a.overhead_ms + tail * p.latency_ms * stretch
-        use = median * p.latency_ms * stretch / a.period_ms if a.period_ms > 0 else 0.0
-        share = min(1.0, p.threads / cores[p.element]) if p.threads and cores.get(p.element) else 1.0
+        runs.append((a, i, p, share, time, median, tail))
+    busy, over, rows, caution, forbidden = {}, 0.0, [], 0, 0
+    for a, i, p, share, time, median, tail in runs:
+        latency = a.overhead_ms + tail * time
+        if p.element in elements and elements[p.element].exclusive:
+            there = sum(any(q.element == p.element for q in b.points) for b in question.applications) - 1
+            for b, _, q, other, other_ms, other_median, _ in runs:
+                if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
+                    period_ms = b.period_ms if b.period_ms > 0 else 0.0
+                    latency += max(0.0, other_median * other_ms - (1 - a.percentile) * period_ms / there)
+        use = median * time / a.period_ms if a.period_ms > 0 else 0.0
+        if a.current is not None and i != a.current:
+            use += a.switch_ms / 1e3 / question.horizon_s
         busy[p.element] = busy.get(p.element, 0.0) + use * share
-        power += min(use, 1.0) * share * active[p.element]
-        over += max(0.0, use - question.busy_limit)
+        loaded = float(POWER.loaded_ms(p, f, full.get(p.clock_domain, NAN))) / time
+        power += min(use, 1.0) * share * active[p.element] * loaded
+        over += max(0.0, use - limits[p.element])
         excess = 0.0 if math.isnan(a.latency_ms) else max(0.0, latency / a.latency_ms - 1.0)
         floor = 0.0 if math.isnan(a.min_accuracy) else max(0.0, a.min_accuracy - p.accuracy)
         rows.append((a, excess, floor, p.accuracy))
         current = None if a.current is None else a.points[a.current].accuracy
         tables = {t.domain: t for t in question.clocks}
-        lowered = mhz is not None and mhz < tables[p.clock_domain].current_mhz
-        tight = use / question.busy_limit > 1 - a.margin
+        own = clocks.get(p.clock_domain)
+        lowered = own is not None and own < tables[p.clock_domain].current_mhz
+        tight = use / limits[p.element] > 1 - a.margin
         tight |= not math.isnan(a.latency_ms) and latency / a.latency_ms > 1 - a.margin
         caution += tight and (lowered or current is None or p.accuracy > current)
         forbidden += i in a.forbidden
-    over += sum(max(0.0, value - question.busy_limit) for value in busy.values())
-    key = [forbidden, max(0.0, power - question.max_power_w)]
+    over += sum(max(0.0, value - limits[name]) for name, value in busy.items())
+    key = [("forbidden", forbidden), ("power", max(0.0, power - question.max_power_w))]
     if question.heat:
         reached = question.heat.offset_degc + question.heat.degc_per_w * power
-        key.append(max(0.0, reached - question.heat.limit_degc))
-    key.append(over)
+        key.append(("heat", max(0.0, reached - question.heat.limit_degc)))
+    key.append(("busy", over))
     levels = sorted({a.priority for a in question.applications}, reverse=True)
-    for column in (1, 2):
+    for name, column in (("latency", 1), ("min_accuracy", 2)):
         for level in levels:
             values = [row[column] for row in rows if row[0].priority == level]
-            key += [sum(value > 1e-9 for value in values), sum(values)]
-    key.append(caution)
+            key += [(f"{name} count", sum(value > 1e-9 for value in values))] if len(values) > 1 else []
+            key.append((name, sum(values)))
+    key.append(("margin", caution))
     for level in levels:
         wants = [r[3] for r in rows if r[0].priority == level and r[0].objective == Objective.MAX_ACCURACY]
-        key.append(-sum(wants))
-    return [*key, power, -sum(row[3] for row in rows)]
+        key += [("accuracy", -sum(wants))] if wants else []
+    return [*key, ("cost", power + cost), ("accuracy of the others", -sum(row[3] for row in rows))]
+
+
+def numbers(key):
+    return [value for _, value in key]
+
+
+def every_key(question):
+    names = [table.domain for table in question.clocks]
+    for setting in itertools.product(*(table.available_mhz for table in question.clocks)):
+        clocks = dict(zip(names, setting, strict=True))
+        for choice in itertools.product(*(range(len(a.points)) for a in question.applications)):
+            yield brute_force_key(question, choice, clocks)
 
 
 def brute_force(question):
-    names = [table.domain for table in question.clocks]
-    keys = []
-    for setting in itertools.product(*(table.available_mhz for table in question.clocks)):
-        clocks = dict(zip(names, setting, strict=True))
-        choices = itertools.product(*(range(len(a.points)) for a in question.applications))
-        keys += [brute_force_key(question, choice, clocks) for choice in choices]
+    keys = list(every_key(question))
     for column in range(len(keys[0])):
-        best = min(key[column] for key in keys)
-        keys = [key for key in keys if key[column] <= best + 1e-9]
+        best = min(key[column][1] for key in keys)
+        keys = [key for key in keys if key[column][1] <= best + 1e-9]
     return keys[0]
+
+
+def feasible(key):
+    """Whether nothing has to give way, moves up within the margin apart."""
+    kept = ("power", "heat", "busy", "latency", "min_accuracy")
+    return all(value <= 1e-9 for name, value in key if name in kept)
 
 
 @st.composite
 def points(draw):
     """Sub-networks on one or two placements each, which may lie on different elements."""
     keys = [(f"p{i}", n) for i in range(draw(st.integers(1, 3))) for n in range(draw(st.integers(1, 2)))]
+    with_memory = draw(st.booleans())
     return tuple(
-        point(
+        (by_memory if with_memory else point)(
             name,
             draw(st.floats(0.5, 40.0)),
             draw(st.floats(0.5, 1.0)),
@@ -161,6 +215,8 @@ def applications(draw, index):
         current=draw(st.none() | indices),
         forbidden=draw(st.sets(indices, max_size=1).map(frozenset)),
         margin=draw(st.sampled_from([0.0, 0.1, 0.3])),
+        percentile=draw(st.sampled_from([0.5, 0.95, 0.99])),
+        switch_ms=draw(st.sampled_from([0.0, 50.0])),
     )
 
 
@@ -169,25 +225,84 @@ def problems(draw):
     apps = tuple(draw(applications(i)) for i in range(draw(st.integers(1, 3))))
     current = draw(st.sampled_from([NAN, 1000.0, 2000.0]))
     gpu = ClockTable("gpu", (300.0, 600.0, 1000.0), 1000.0)
-    tables = draw(st.sampled_from([(), (CPU,), (CPU, gpu)]))
+    emc = ClockTable("emc", (200.0, 3200.0), 3200.0)
+    tables = draw(st.sampled_from([(), (CPU,), (CPU, gpu), (gpu, emc)]))
+    change_ms = draw(st.sampled_from([0.0, 200.0]))
+    exclusive = draw(st.booleans())
+    cpu = ArbiterElement("cpu", draw(st.sampled_from([1, 4])), draw(st.floats(0.0, 0.5)), exclusive)
     return ArbiterInput(
         apps,
-        clocks=tuple(replace(table, current_mhz=current) for table in tables),
-        elements=(ArbiterElement("cpu", draw(st.sampled_from([1, 4])), draw(st.floats(0.0, 0.5))),),
+        clocks=tuple(replace(table, current_mhz=current, change_ms=change_ms) for table in tables),
+        elements=(cpu, ArbiterElement("gpu", exclusive=exclusive)),
         power=POWER,
-        other_clocks={"emc": 3200.0},
+        other_clocks={} if emc in tables else {"emc": 3200.0},
         heat=draw(st.none() | st.builds(HeatLimit, st.floats(40, 80), st.floats(0.1, 2.0), st.just(85.0))),
         busy_limit=draw(st.sampled_from([0.5, 0.9])),
+        busy_limits=draw(st.sampled_from([{}, {"gpu": 0.4}])),
+        horizon_s=draw(st.sampled_from([math.inf, 2.0])),
     )
 
 
-@settings(max_examples=1000, deadline=None)
-@given(problems())
-def test_equals_exhaustive_search(question):
-    result = arbitrate(question)
+def check_against_exhaustive_search(question, compiled):
+    result = arbitrate(question, compiled=compiled)
     expected = brute_force(question)
-    assert brute_force_key(question, result.choices, result.clocks) == pytest.approx(expected, abs=2e-8)
-    assert result.power_w == pytest.approx(expected[-2])
+    found = brute_force_key(question, result.choices, result.clocks)
+    assert numbers(found) == pytest.approx(numbers(expected), abs=2e-8)
+    assert (result.exact, result.bound) == (True, None)
+    assert result.feasible == feasible(found)
+
+
+@pytest.mark.parametrize("compiled", SEARCHES)
+@settings(max_examples=700, deadline=None)
+@given(question=problems())
+def test_equals_exhaustive_search(question, compiled):
+    check_against_exhaustive_search(question, compiled)
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_no_constraint_is_broken_that_some_choice_keeps(question):
+    if any(feasible(key) for key in every_key(question) if dict(key)["forbidden"] == 0):
+        assert arbitrate(question).feasible
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.randoms())
+def test_the_order_of_applications_and_points_does_not_matter(question, random):
+    shuffled = []
+    for a in question.applications:
+        order = random.sample(range(len(a.points)), len(a.points))
+        moved = {
+            "points": tuple(a.points[i] for i in order),
+            "current": None if a.current is None else order.index(a.current),
+            "forbidden": frozenset(order.index(i) for i in a.forbidden),
+        }
+        shuffled.append(replace(a, **moved))
+    random.shuffle(shuffled)
+    other = replace(question, applications=tuple(shuffled))
+    keys = [
+        brute_force_key(q, result.choices, result.clocks)
+        for q, result in ((question, arbitrate(question)), (other, arbitrate(other)))
+    ]
+    assert numbers(keys[0]) == pytest.approx(numbers(keys[1]), abs=2e-8)
+
+
+@pytest.mark.parametrize("compiled", SEARCHES)
+@pytest.mark.parametrize("budget", [0, 60, 300])
+@settings(max_examples=150, deadline=None)
+@given(question=problems())
+def test_a_bound_bounds_the_best_choice(question, compiled, budget):
+    result = arbitrate(question, node_budget=budget, compiled=compiled)
+    found = brute_force_key(question, result.choices, result.clocks)
+    best = brute_force(question)
+    if result.exact:
+        assert numbers(found) == pytest.approx(numbers(best), abs=2e-8)
+        return
+    for (name, here), (_, there) in zip(found, best, strict=True):
+        if name == result.bound.term and abs(here - result.bound.value) < 2e-8:
+            assert result.bound.least <= there + 2e-8
+            return
+        assert here == pytest.approx(there, abs=2e-8)
 
 
 @settings(max_examples=150, deadline=None)
@@ -274,13 +389,6 @@ def test_unknown_accuracy_ranks_by_size_and_never_meets_a_floor():
     unknown = tuple(replace(p, accuracy=NAN) for p in FRONT)
     assert arbitrate(problem(app(points=unknown))).choices == (2,)
     assert arbitrate(problem(app(points=unknown, min_accuracy=0.1))).violations == (("min_accuracy",),)
-
-
-def test_too_many_combinations_thin_the_clock_tables_and_say_so():
-    table = ClockTable("cpu0", tuple(float(mhz) for mhz in range(500, 2001, 10)), 2000.0)
-    result = arbitrate(problem(app(latency_ms=17.0), clocks=(table,)), max_combinations=100)
-    assert not result.exact
-    assert result.feasible
 
 
 def test_works_without_clocks_power_model_or_elements():

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from dynofa_ros.engine import native_library
 from dynofa_ros.engine.backend import BackendUnavailable
 from dynofa_ros.engine.backends import available_placements, create_backend
 
@@ -28,6 +29,7 @@ def test_what_is_offered_can_be_made():
 
 
 def test_an_absent_library_is_listed_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(native_library, "load", lambda: (None, "build the package with a C++ compiler"))
     for name in ("onnxruntime", "torch", "openvino"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "dynofa_ros.engine.openvino_backend", raising=False)
@@ -36,9 +38,10 @@ def test_an_absent_library_is_listed_with_what_to_install(monkeypatch):
     assert not runs
     assert "pip install onnxruntime" in missing["cpu/onnxruntime/fp32"]
     assert "pip install torch" in missing["cpu/torch/fp32"]
+    assert "C++ compiler" in missing["cpu/native/fp32"]
     assert "pip install openvino" in missing["cpu/openvino/fp32"]
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(BackendUnavailable, match=r"nonsense.*openvino, onnxruntime, torch"):
+    with pytest.raises(BackendUnavailable, match=r"nonsense.*openvino, native, onnxruntime, torch"):
         create_backend("nonsense")

@@ -218,9 +218,12 @@ def test_min_energy_lowers_clocks_and_keeps_the_target():
 
 def test_a_power_budget_lowers_clocks_and_then_accuracy():
     world = World("front")
-    world.target(latency_ms=25.0, max_power_w=6.3)
+    world.target(latency_ms=25.0)
     world.run(2.0)
-    assert world.status.predicted_power_w <= 6.3
+    budget_w = world.status.predicted_power_w - 0.3
+    world.target(latency_ms=25.0, max_power_w=budget_w)
+    world.run(2.0)
+    assert world.status.predicted_power_w <= budget_w
     assert world.status.applications[0].binding_constraint in ("power_budget", "latency")
 
 
@@ -259,7 +262,7 @@ def test_frozen_statistics_are_stale():
         world.manager.on_stats(replace(frozen, inferred_total=world.inferred), world.now_s)
         world.run(STEP_S)
     assert world.subnet() == "middle"
-    assert world.status.applications[0].slowdown_tail == 2.0
+    assert world.status.applications[0].slowdown_tail == pytest.approx(2.0, rel=0.01)
 
 
 def test_a_frozen_board_allows_no_upward_move_and_says_so():
@@ -287,7 +290,7 @@ def test_a_vanished_application_is_forgotten_and_comes_back_with_its_statistics(
     world.send_stats = False
     world.run(11.0)
     assert world.status.status == "waiting for applications"
-    with pytest.raises(RefusedMessage, match="unknown"):
+    with pytest.raises(RefusedMessage, match="has vanished"):
         world.target()
     world.send_stats = True
     assert world.run(1.0).subnet() == "large"

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -175,12 +176,13 @@ def test_a_sub_network_pinned_by_hand_stays_for_the_stated_time(bank):
 def test_the_next_frame_already_runs_on_a_sub_network_that_fits(bank):
     core = core_of(bank)
     core.on_decision(decision("large", target_latency_ms=12.0), 0.0)
-    clock = itertools.count()
 
-    def slow_clock() -> float:
-        return next(clock) * 8e-3
+    def slow_clock(start_s: float) -> Callable[[], float]:
+        ticks = itertools.count()
+        return lambda: start_s + next(ticks) * 8e-3
 
-    chosen = [core.process(GOOD, now_s, now_s, slow_clock).subnet for now_s in (0.0, 0.05, 0.1, 0.15)]
+    times_s = (0.0, 1.0, 1.05, 1.1)
+    chosen = [core.process(GOOD, now_s, now_s, slow_clock(now_s)).subnet for now_s in times_s]
     assert chosen[0] == "large"
     assert chosen[-1] == "small"
     assert "small" in core.snapshot(1.0).reflex

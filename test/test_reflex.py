@@ -91,6 +91,48 @@ def test_a_slower_clock_moves_down_with_the_next_frame():
     assert reflex.choose(4.0).subnet == "middle"
 
 
+def test_frames_that_may_have_run_at_another_clock_are_taken_back():
+    """A clock falls between two reports: the frames since the last one were slow, the machine is not."""
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0)
+    run(reflex, 4.0)
+    reflex.set_clock("cpu0", 2000.0)
+    run(reflex, 0.1, 4.0, slowdown=1.5)
+    assert reflex.slowdown.tail(0.95) == 1.5
+    reflex.set_clock("cpu0", 1333.3)
+    assert reflex.slowdown.tail(0.95) == 1.0
+
+
+def test_a_frame_across_a_change_of_clocks_says_nothing():
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0)
+    run(reflex, 4.0)
+    for _ in range(3):
+        reflex.set_clock("cpu0", 1000.0)
+        name = reflex.choose(4.0).subnet
+        reflex.set_clock("cpu0", 2000.0)
+        reflex.update((name, ""), LATENCY_MS[name] * 1.9, 3.0)
+    assert reflex.slowdown.tail(0.95) == 1.0
+
+
+def test_a_co_runner_that_comes_amid_a_frame_costs_two_frames_at_most():
+    for partly in (1.0, 1.01, 1.2, 1.6):
+        reflex = ready()
+        run(reflex, 4.0, decision=decide())
+        names = run(reflex, 0.2, 4.0, slowdown=lambda i, p=partly: p if i == 0 else 1.6, decision=decide())
+        late = [name == "large" for name in names]  # 3 + 1.6 * 16 ms of 25 ms
+        assert not any(late[3:])
+
+
+def test_waiting_behind_a_surprisingly_slow_frame_is_not_held_against_smaller_sub_networks():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    for _ in range(2):
+        name = reflex.choose(4.0).subnet
+        reflex.update((name, ""), LATENCY_MS[name] * 2.0, 18.0, queued_ms=15.0)
+    assert reflex.choose(4.1).subnet == "middle"
+
+
 def test_a_tighter_target_binds_with_the_next_frame_and_a_wider_one_too():
     reflex = ready()
     run(reflex, 4.0, decision=decide())

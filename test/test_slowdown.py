@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,33 @@ def test_a_sustained_slow_down_shows_with_its_second_frame():
     estimator.update(1.4)
     estimator.update(1.4)
     assert estimator.tail(0.95) == 1.4
+
+
+def test_a_load_that_came_while_a_frame_ran_shows_wholly_with_the_next_one():
+    assert feed([*[1.0] * 100, 1.15, 1.38]).tail(0.95) == 1.38
+    assert feed([*[1.0] * 100, 1.3, 20.0]).tail(0.95) == pytest.approx(1.95)  # a slow frame and an outlier
+
+
+def test_samples_taken_back_leave_what_was_before():
+    estimator = feed([1.0] * 100 + [1.5] * 3)
+    estimator.drop_newest(3)
+    assert (len(estimator), estimator.tail(0.95)) == (100, 1.0)
+    estimator.drop_newest(1000)
+    assert (len(estimator), estimator.tail(0.95)) == (0, estimator.prior)
+
+
+def test_the_interval_of_the_tail_covers_the_true_quantile_nine_times_in_ten():
+    rng = np.random.default_rng(2)
+    for percentile in (0.5, 0.95):
+        true = float(np.exp(0.2 * NormalDist().inv_cdf(percentile)))
+        covered = 0
+        for _ in range(300):
+            low, high = feed(rng.lognormal(0.0, 0.2, 128)).interval(percentile)
+            covered += low <= true <= high
+        assert 0.84 < covered / 300 <= 1.0
+    low, high = feed(rng.lognormal(0.0, 0.2, 128)).interval(0.95)
+    assert high - low < 0.3
+    assert math.isnan(feed([]).interval(0.95)[0])
 
 
 def test_one_outlier_does_not_show():

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import itertools
+import math
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.thermal_model import ThermalModel, ThermalState
+from dynofa_ros.manager.thermal_model import ThermalModel, ThermalObserver, ThermalState
 
 MODEL = ThermalModel(41.2, 1.44, 2.5, 100.0, 0.25)
 WATTS = st.floats(0.0, 30.0)
@@ -37,7 +41,92 @@ def test_the_prediction_equals_the_simulation(fast_w, slow_w, power_w, horizon_s
     assert offset + slope * power_w == pytest.approx(simulated)
 
 
-@given(st.floats(30.0, 100.0), WATTS)
-def test_an_observed_state_explains_the_temperature(temperature_degc, power_w):
-    state = MODEL.observe(temperature_degc, power_w)
-    assert MODEL.temperature_degc(state) == pytest.approx(temperature_degc)
+# The state estimated from telemetry
+
+
+class Bench:
+    """A junction that the observer sees through a noisy sensor."""
+
+    def __init__(self, true=MODEL, ambient_shift_degc=0.0):
+        self.true, self.shift_degc = true, ambient_shift_degc
+        self.state = true.steady(5.0)
+        self.observer = ThermalObserver(MODEL)
+        self.now_s = 0.0
+        self.random = random.Random(1)
+        self.errors_degc = []
+
+    def run(self, power_w, seconds, reading=lambda degc: degc, horizon_s=30.0):
+        """`errors_degc`: predicted bound minus what constant power leads to, after the first five seconds."""
+        for _ in range(round(seconds * 10)):
+            self.now_s += 0.1
+            self.state = self.true.advance(self.state, power_w, 0.1)
+            degc = reading(self.degc() + self.random.gauss(0.0, 0.3))
+            self.observer.take(degc, power_w + self.random.gauss(0.0, 0.2), self.now_s)
+            if self.now_s > 5.0:
+                offset, slope = self.observer.prediction(horizon_s)
+                later = self.true.temperature_degc(self.true.advance(self.state, power_w, horizon_s))
+                self.errors_degc.append(offset + slope * power_w - later - self.shift_degc)
+        return self
+
+    def degc(self):
+        return self.true.temperature_degc(self.state) + self.shift_degc
+
+
+@pytest.mark.parametrize("ambient_shift_degc", [-15.0, 0.0, 30.0])
+def test_every_board_of_the_published_spread_is_predicted_for_half_a_minute(ambient_shift_degc):
+    """R 1.36 to 1.52 degC/W, T0 39.8 to 42.7 degC, tau 70 to 130 and 1 to 4 s; the model is in the middle."""
+    for r, t0, slow, fast in itertools.product((1.36, 1.52), (39.8, 42.7), (70.0, 130.0), (1.0, 4.0)):
+        bench = Bench(ThermalModel(t0, r, fast, slow, 0.25), ambient_shift_degc)
+        for power_w, seconds in ((5.0, 30), (14.0, 60), (9.0, 40), (15.0, 200), (5.0, 60)):
+            bench.run(power_w, seconds)
+        assert min(bench.errors_degc) > -2.5
+        assert max(bench.errors_degc) < 3.0
+        assert sum(map(abs, bench.errors_degc)) / len(bench.errors_degc) < 1.0
+
+
+def test_one_sample_would_not_tell_a_hot_ambient_from_a_warm_board():
+    """The fast part alone has not settled and the ambient does not cool down with time constants."""
+    bench = Bench(ambient_shift_degc=30.0).run(8.0, 60.0)
+    assert bench.observer.offset_degc > 20.0
+    assert abs(bench.errors_degc[-1]) < 1.0
+
+
+@pytest.mark.parametrize("reading", [lambda _: math.nan, lambda _: 48.5], ids=["absent", "stuck"])
+def test_without_a_reading_the_model_goes_on_and_says_so(reading):
+    bench = Bench().run(5.0, 60.0)
+    bench.errors_degc.clear()
+    bench.run(15.0, 60.0, reading)
+    assert bench.observer.trouble
+    assert min(bench.errors_degc) > -2.0
+    assert abs(bench.observer.temperature_degc() - bench.degc()) < 3.0
+    bench.run(15.0, 5.0)
+    assert not bench.observer.trouble
+
+
+def test_jumps_are_left_out_and_a_lasting_one_is_believed():
+    bench = Bench().run(5.0, 60.0)
+    before = bench.observer.temperature_degc()
+    bench.run(5.0, 1.0, lambda _: 120.0)
+    assert "jumps" in bench.observer.trouble
+    assert bench.observer.temperature_degc() == pytest.approx(before, abs=0.5)
+    bench.run(5.0, 5.0, lambda degc: degc + 40.0)
+    assert bench.observer.temperature_degc() == pytest.approx(before + 40.0, abs=2.0)
+
+
+ANYTHING = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@given(st.lists(st.tuples(ANYTHING, st.floats(0.0, 50.0) | ANYTHING, st.floats(-1.0, 100.0)), max_size=60))
+def test_whatever_is_read_the_prediction_is_finite_and_rises_with_power(readings):
+    observer = ThermalObserver(MODEL)
+    now_s = 0.0
+    for degc, power_w, dt_s in readings:
+        now_s += dt_s
+        observer.take(
+            degc if abs(degc) < 200.0 else math.nan, power_w if 0 <= power_w < 2e3 else math.nan, now_s
+        )
+    if observer.known:
+        offset, slope = observer.prediction(30.0)
+        assert math.isfinite(offset)
+        assert slope > 0.0
+        assert observer.sigma_degc() >= 0.0

@@ -13,6 +13,8 @@ from dynofa_ros.errors import DynofaError
 COMMANDS = {
     "demo": "play the demonstration: cameras, perception, manager and a simulated board as real processes",
     "evaluate": "run engine and manager over a recorded camera topic, in lock step and without ROS",
+    "simulate": "play a scenario on a simulated board under one or several policies, and compare them",
+    "compare": "compare policies over scenarios and seeds on simulated boards",
     "profile": "measure the latency of every sub-network of a family on this machine",
     "quantize": "calibrate a family for int8 and measure its accuracy with reduced precisions",
     "train": "train a supernet once and choose sub-networks from it",

@@ -16,6 +16,12 @@ def _openvino(element: str, precision: str) -> Backend:
     return OpenVinoBackend(precision, element)
 
 
+def _native(element: str, precision: str) -> Backend:
+    from dynofa_ros.engine.native_backend import NativeBackend
+
+    return NativeBackend(precision, element)
+
+
 def _torch(element: str, precision: str) -> Backend:
     from dynofa_ros.engine.torch_backend import TorchBackend
 
@@ -30,15 +36,17 @@ def _onnxruntime(element: str, precision: str) -> Backend:
 
 _MAKERS: dict[str, Callable[[str, str], Backend]] = {
     "openvino": _openvino,
+    "native": _native,
     "onnxruntime": _onnxruntime,
     "torch": _torch,
 }
-_CANDIDATES = {
+_CANDIDATES: dict[str, dict[str, tuple[str, ...]]] = {
     "openvino": {
         "cpu": ("fp32", "bf16", "fp16", "int8"),
         "gpu": ("fp32", "fp16", "int8"),
         "npu": ("fp16", "int8"),
     },
+    "native": {"cpu": ("fp32",)},
     "onnxruntime": {"cpu": ("fp32",), "gpu": ("fp32", "fp16"), "dla0": ("fp16",), "dla1": ("fp16",)},
     "torch": {"cpu": ("fp32",), "gpu": ("fp32", "fp16", "bf16")},
 }

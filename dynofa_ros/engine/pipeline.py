@@ -158,6 +158,11 @@ class PerceptionCore:
         with self._lock:
             self._reflex.on_decision(decision, now_s)
 
+    def on_target(self, latency_ms: float, percentile: float) -> None:
+        """A target on its way to the manager: it counts from the next frame until a decision replaces it."""
+        with self._lock:
+            self._reflex.on_target(latency_ms, percentile)
+
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold one sub-network until `until_s` [s], on its fastest placement where none is named.
 
@@ -185,6 +190,11 @@ class PerceptionCore:
         """What the newest frame ran on; None before the first."""
         with self._lock:
             return self._reflex.current
+
+    @property
+    def falls(self) -> int:
+        """How often the reflex went down so far."""
+        return self._reflex.falls
 
     def totals(self) -> Totals:
         """All counts at one instant."""
@@ -263,7 +273,7 @@ class PerceptionCore:
         """Let the reflex, the window and the counters know."""
         overhead_ms = result.latency_ms - result.inference_ms
         with self._lock:
-            self._reflex.update(point.key, result.inference_ms, overhead_ms)
+            self._reflex.update(point.key, result.inference_ms, overhead_ms, result.queue_ms)
         self._window.add(result, end_s)
         self._counters.infer(point.key)
 

@@ -17,7 +17,7 @@ from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.operating_point import PointKey
 from dynofa_ros.supernet.family import Family
 
-BACKENDS = ("openvino", "onnxruntime", "torch")
+BACKENDS = ("openvino", "native", "onnxruntime", "torch")
 REFERENCE = "torch"
 """Takes seconds and hundreds of megabytes to import: only where it is named or was profiled."""
 PROBE_ROUNDS = 15

@@ -103,6 +103,7 @@ def compose_stats(
 ) -> InferenceStats:
     """All of `msg/InferenceStats`: the window's values, the counts, and the tails that the reflex acts on."""
     measured, running = len(reflex.slowdown) > 0, reflex.current
+    low, high = reflex.slowdown.interval(reflex.percentile)
     return InferenceStats(
         application=application,
         subnet=running.subnet if running else "",
@@ -113,6 +114,8 @@ def compose_stats(
         overhead_ms=reflex.overhead.tail(reflex.percentile) if measured else math.nan,
         slowdown=reflex.slowdown.median(),
         slowdown_tail=reflex.slowdown.tail(reflex.percentile) if measured else math.nan,
+        slowdown_tail_low=low,
+        slowdown_tail_high=high,
         emulated_clocks=emulated_clocks,
         received_total=totals.received,
         inferred_total=totals.inferred,

@@ -64,6 +64,10 @@ class StatsView(Protocol):
     @property
     def slowdown_tail(self) -> float: ...
     @property
+    def slowdown_tail_low(self) -> float: ...
+    @property
+    def slowdown_tail_high(self) -> float: ...
+    @property
     def busy(self) -> float: ...
     @property
     def emulated_clocks(self) -> bool: ...
@@ -92,6 +96,8 @@ class InferenceStats:
     overhead_ms: float = math.nan
     slowdown: float = math.nan
     slowdown_tail: float = math.nan
+    slowdown_tail_low: float = math.nan
+    slowdown_tail_high: float = math.nan
     busy: float = math.nan
     emulated_clocks: bool = False
     received_total: int = 0

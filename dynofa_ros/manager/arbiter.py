@@ -1,13 +1,14 @@
-"""The arbiter: one operating point per application and one clock setting, chosen together and exactly.
+"""The arbiter: one operating point per application and one clock setting, chosen together.
 
-    predicted latency   L(p, f) = overhead_q + slowdown_q * latency_ms(p) * (s * f_ref / f + 1 - s)
-    busy                U(p, f) = slowdown * latency_ms(p) * (s * f_ref / f + 1 - s) / period
+    predicted latency   L(p, f) = overhead_q + slowdown_q * time(p, f) + waiting(q)
+    busy                U(p, f) = slowdown * time(p, f) / period
     power               P = idle(f) + sum_e background_e * active_e(f) + sum_a min(U, 1) * share * active_e(f)
     temperature         Tj(t + h) = offset + slope * P
+    cost                P + sum_d change_ms_d / horizon * (P without the applications), d: clocks that change
 
-Every combination of points and clocks is ranked by these terms, each only among those that are equal
-in all before it. Read downwards it is also the order in which things give way, last first, when not
-everything can be had:
+(waiting: `choice`, use by a change of point: `tables`). Every combination of points and clocks is ranked
+by these terms, each only among those that are equal in all before it. Read downwards it is also the
+order in which things give way, last first, when not everything can be had:
 
     1. points forbidden by the minimum dwell or by stale telemetry    (clock caps hold always)
     2. board power above the smallest budget [W]
@@ -17,218 +18,145 @@ everything can be had:
     6. by falling priority: applications below their accuracy floor, then by how much
     7. moves up (a higher point, a lower clock) that would use up the margin
     8. by falling priority: accuracy of the applications whose objective is MAX_ACCURACY
-    9. board power (without a power model: busy time)
-   10. accuracy of the others, lower clocks, smaller index
+    9. cost [W] (without a power model: busy time)
+   10. accuracy of the others, lower clocks
 
 So MIN_ENERGY applications take the least power that is left once the constraints hold and the
-MAX_ACCURACY ones have their accuracy. Given clocks, applications couple only through busy time,
-power and heat, so all sums are outer sums of small tables (settings, points).
+MAX_ACCURACY ones have their accuracy. Given clocks, applications couple only through busy time, waiting,
+power and heat; `search` says how that is used. The search is exact unless its budget of partial choices
+runs out; the result says so, and how far the best can be.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from dynofa_ros.manager.power_model import FloatArray
+from dynofa_ros.manager import arbiter_kernel
+from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
-from dynofa_ros.manager.qos import Objective
-from dynofa_ros.manager.tables import ApplicationTable, Settings
-from dynofa_ros.manager.thinning import thinned
+from dynofa_ros.manager.search import Search
 
-TOLERANCE = 1e-9
-MAX_COMBINATIONS = 1_000_000
-
-IndexArray = npt.NDArray[np.intp]
+NODE_BUDGET = 50_000
 
 
-def arbitrate(problem: ArbiterInput, max_combinations: int = MAX_COMBINATIONS) -> ArbiterResult:
-    """The best combination by the order above.
+def arbitrate(
+    problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: bool = True
+) -> ArbiterResult:
+    """The best combination by the order above; `node_budget` bounds the partial choices that are examined.
 
-    Above `max_combinations` the clock tables are thinned evenly, their ends kept, and the result says
-    `exact=False`. With no application it returns the lowest clocks.
+    The same problem leads to the same result on every machine.
+
+    Raises:
+        ValueError: there is no application.
+
     """
-    clocks = thinned(problem, max_combinations)
-    exact = clocks == problem.clocks
-    search = _Search.of(problem if exact else replace(problem, clocks=clocks))
-    best = search.best()
-    return replace(search.result(search.kept_incumbent(best)), exact=exact)
+    if not problem.applications:
+        raise ValueError("nothing to decide: the problem has no application")
+    question = Question.of(problem)
+    search = Search(question, node_budget, arbiter_kernel.load() if compiled else None)
+    search.run()
+    bound = search.bound
+    chosen = _kept_incumbent(question, search.best)
+    return replace(_result(question, chosen), exact=bound is None, bound=bound, nodes=search.nodes)
 
 
-@dataclass(frozen=True)
-class _Search:
-    problem: ArbiterInput
-    settings: Settings
-    tables: tuple[ApplicationTable, ...]
-    background_w: FloatArray
-    """Power without the applications per setting, shape (settings,); zero without a model."""
-
-    @classmethod
-    def of(cls, problem: ArbiterInput) -> _Search:
-        settings = Settings.of(problem.clocks)
-        tables = tuple(ApplicationTable.of(app, problem, settings) for app in problem.applications)
-        return cls(problem, settings, tables, _background(problem, settings))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.settings.count, *(len(app.points) for app in self.problem.applications))
-
-    def best(self) -> int:
-        """Flat index (setting, point of each application) of the best combination."""
-        left: IndexArray = np.arange(math.prod(self.shape))
-        for term in self.terms():
-            left = _least(left, term(left))
-        return int(left[0])
-
-    def kept_incumbent(self, best: int) -> int:
-        """The combination in force where only its cost differs, by at most the inertia; else `best`."""
-        incumbent = self._incumbent_index()
-        if incumbent is None:
+def _kept_incumbent(question: Question, best: Choices) -> Choices:
+    """The combination in force where only its cost differs, by at most the inertia; else `best`."""
+    incumbent = _incumbent(question)
+    if incumbent is None:
+        return best
+    if any(b > a + TOLERANCE for a, b in zip(_caps(question, best), _caps(question, incumbent), strict=True)):
+        return best
+    index = best.everything
+    for kind in question.kinds:
+        value, least = float(incumbent.term(kind, index)[0]), float(best.term(kind, index)[0])
+        if kind.name == "cost":
+            return incumbent if value <= least + question.problem.inertia else best
+        if value > least + TOLERANCE:
             return best
-        pair = np.array([best, incumbent])
-        for term in self.constraint_terms():
-            a, b = term(pair)
-            if b > a + TOLERANCE:
-                return best
-        cost, incumbent_cost = self.power(pair)
-        return incumbent if incumbent_cost <= cost + self.problem.inertia else best
-
-    def terms(self) -> Iterator[Callable[[IndexArray], FloatArray]]:
-        """All terms, most important first; each maps flat indices to values to be minimised."""
-        yield from self.constraint_terms()
-        yield self.power
-        yield lambda index: -self._sum("merit", range(len(self.tables)), index)
-
-    def constraint_terms(self) -> Iterator[Callable[[IndexArray], FloatArray]]:
-        """Terms 1 to 8."""
-        everybody = range(len(self.tables))
-        yield lambda index: self._sum("forbidden", everybody, index)
-        if math.isfinite(self.problem.max_power_w) and self.problem.power is not None:
-            yield lambda index: np.maximum(self.power(index) - self.problem.max_power_w, 0.0)
-        if self.problem.heat is not None and self.problem.power is not None:
-            yield self._heat_excess
-        yield self._busy_excess
-        levels = [list(level) for level in self._levels()]
-        for name in ("excess", "shortfall"):
-            for level in levels:
-                yield lambda index, n=name, a=level: self._count(n, a, index)  # type: ignore[misc]
-                yield lambda index, n=name, a=level: self._sum(n, a, index)  # type: ignore[misc]
-        yield lambda index: self._sum("caution", everybody, index)
-        for level in levels:
-            accurate = [a for a in level if self.problem.applications[a].objective == Objective.MAX_ACCURACY]
-            yield lambda index, a=accurate: -self._sum("merit", a, index)  # type: ignore[misc]
-
-    def power(self, index: IndexArray) -> FloatArray:
-        """Board power [W]; busy time without a model."""
-        setting = np.unravel_index(index, self.shape)[0]
-        return self.background_w[setting] + self._sum("active_w", range(len(self.tables)), index)
-
-    def busy(self, element: str, index: IndexArray) -> FloatArray:
-        """Busy share of an element."""
-        place = np.unravel_index(index, self.shape)
-        total = np.zeros(len(index))
-        for a, table in enumerate(self.tables):
-            if element in table.busy:
-                total = total + table.busy[element][place[0], place[a + 1]]
-        return total
-
-    def result(self, index: int) -> ArbiterResult:
-        """The combination in words and numbers."""
-        place = tuple(int(i) for i in np.unravel_index(index, self.shape))
-        setting, choices = place[0], place[1:]
-        known = self.problem.power is not None
-        power_w = float(self.power(np.array([index]))[0]) if known else math.nan
-        heat = self.problem.heat
-        picked = list(zip(self.tables, choices, strict=True))
-        return ArbiterResult(
-            choices=choices,
-            clocks={domain: float(mhz[setting]) for domain, mhz in self.settings.mhz.items()},
-            violations=tuple(_violations(table, setting, choice) for table, choice in picked),
-            board_violations=tuple(self._board_violations(np.array([index]))),
-            latency_ms=tuple(float(table.latency_ms[setting, choice]) for table, choice in picked),
-            energy_mj=tuple(
-                float(table.energy_mj[setting, choice]) if known else math.nan for table, choice in picked
-            ),
-            power_w=power_w,
-            temperature_degc=heat.offset_degc + heat.degc_per_w * power_w if heat else math.nan,
-        )
-
-    def _board_violations(self, index: IndexArray) -> Iterator[str]:
-        if self.problem.power is not None:
-            if self.power(index)[0] > self.problem.max_power_w + TOLERANCE:
-                yield "power_budget"
-            if self.problem.heat is not None and self._heat_excess(index)[0] > TOLERANCE:
-                yield "temperature"
-        for element in self._elements():
-            if self.busy(element, index)[0] > self.problem.busy_limit + TOLERANCE:
-                yield f"busy:{element}"
-
-    def _heat_excess(self, index: IndexArray) -> FloatArray:
-        heat = self.problem.heat
-        assert heat is not None
-        reached = heat.offset_degc + heat.degc_per_w * self.power(index)
-        return np.maximum(reached - heat.limit_degc, 0.0)
-
-    def _busy_excess(self, index: IndexArray) -> FloatArray:
-        total = self._sum("overrun", range(len(self.tables)), index)
-        for element in self._elements():
-            total = total + np.maximum(self.busy(element, index) - self.problem.busy_limit, 0.0)
-        return total
-
-    def _elements(self) -> list[str]:
-        return sorted({name for table in self.tables for name in table.busy})
-
-    def _levels(self) -> Iterator[list[int]]:
-        """Applications by falling priority, equal ones together."""
-        apps = self.problem.applications
-        for priority in sorted({app.priority for app in apps}, reverse=True):
-            yield [a for a, app in enumerate(apps) if app.priority == priority]
-
-    def _sum(self, name: str, apps: range | list[int], index: IndexArray) -> FloatArray:
-        place = np.unravel_index(index, self.shape)
-        total = np.zeros(len(index))
-        for a in apps:
-            total = total + getattr(self.tables[a], name)[place[0], place[a + 1]]
-        return total
-
-    def _count(self, name: str, apps: list[int], index: IndexArray) -> FloatArray:
-        place = np.unravel_index(index, self.shape)
-        total = np.zeros(len(index))
-        for a in apps:
-            total = total + (getattr(self.tables[a], name)[place[0], place[a + 1]] > TOLERANCE)
-        return total
-
-    def _incumbent_index(self) -> int | None:
-        if self.problem.incumbent is None:
-            return None
-        choices, clocks = self.problem.incumbent
-        same = np.ones(self.settings.count, dtype=bool)
-        for mhz, wanted in zip(self.settings.mhz.values(), clocks, strict=True):
-            same &= np.isclose(mhz, wanted)
-        if not same.any() or len(choices) != len(self.tables):
-            return None
-        return int(np.ravel_multi_index((int(np.argmax(same)), *choices), self.shape))
+    return best
 
 
-def _least(index: IndexArray, values: FloatArray) -> IndexArray:
-    least: IndexArray = index[values <= values.min() + TOLERANCE]
-    return least
+def _incumbent(question: Question) -> Choices | None:
+    if question.problem.incumbent is None:
+        return None
+    choices, clocks = question.problem.incumbent
+    layout = question.layout
+    setting = layout.settings.index_of(clocks)
+    if setting is None or len(choices) != len(question.problem.applications):
+        return None
+    points = np.array(choices) + np.array(layout.first_point[:-1])
+    at = np.array([setting])
+    return Choices(question, at, layout.entries(points[:, None], at))
 
 
-def _violations(table: ApplicationTable, setting: int, choice: int) -> tuple[str, ...]:
-    rules = (("latency", table.excess), ("keep_up", table.overrun), ("min_accuracy", table.shortfall))
-    return tuple(name for name, values in rules if values[setting, choice] > TOLERANCE)
-
-
-def _background(problem: ArbiterInput, settings: Settings) -> FloatArray:
+def _caps(question: Question, choice: Choices) -> tuple[float, float, float]:
+    """Terms 1 to 3 of a single choice."""
+    problem = question.problem
+    points = _points(question, choice)
+    forbidden = sum(p in app.forbidden for p, app in zip(points, problem.applications, strict=True))
     if problem.power is None:
-        return np.zeros(settings.count)
-    clocks = settings.clocks(problem)
-    total: FloatArray = problem.power.idle_w(clocks)
-    for element in problem.elements:
-        total = np.add(total, element.background * problem.power.active_w(element.name, clocks))
-    return np.array(np.broadcast_to(total, (settings.count,)))
+        return float(forbidden), 0.0, 0.0
+    power_w = float(choice.power_w(choice.everything)[0])
+    heat = problem.heat
+    excess_degc = heat.offset_degc + heat.degc_per_w * power_w - heat.limit_degc if heat else 0.0
+    return float(forbidden), max(power_w - problem.max_power_w, 0.0), max(excess_degc, 0.0)
+
+
+def _points(question: Question, choice: Choices) -> tuple[int, ...]:
+    layout = question.layout
+    at = layout.point[choice.entry[:, 0]]
+    return tuple(int(point) - first for point, first in zip(at, layout.first_point, strict=False))
+
+
+def _result(question: Question, choice: Choices) -> ArbiterResult:
+    """A single choice in words and numbers."""
+    problem, layout, heat = question.problem, question.layout, question.problem.heat
+    at, setting = choice.everything, int(choice.setting[0])
+    points = _points(question, choice)
+    entries = [int(entry) for entry in choice.entry[:, 0]]
+    power_w = float(choice.power_w(at)[0]) if problem.power is not None else math.nan
+    latencies, energies = [], []
+    for a, (app, entry) in enumerate(zip(problem.applications, entries, strict=True)):
+        median, tail = app.slowdowns(layout.elements[layout.element[entry]])
+        waiting_ms = 0.0 if choice.waiting_ms is None else float(choice.waiting_ms[a, 0])
+        latencies.append(app.overhead_ms + tail * float(layout.time_ms[entry]) + waiting_ms)
+        known = problem.power is not None
+        energies.append(
+            median * float(layout.time_ms[entry] * layout.active_w[entry]) if known else math.nan
+        )
+    return ArbiterResult(
+        choices=points,
+        clocks={domain: float(mhz[setting]) for domain, mhz in layout.settings.mhz.items()},
+        violations=tuple(tuple(_violations(choice, a)) for a in choice.apps),
+        board_violations=tuple(_board_violations(question, choice)),
+        latency_ms=tuple(latencies),
+        energy_mj=tuple(energies),
+        power_w=power_w,
+        temperature_degc=heat.offset_degc + heat.degc_per_w * power_w if heat else math.nan,
+    )
+
+
+def _violations(choice: Choices, a: int) -> Iterator[str]:
+    at = choice.everything
+    if choice.excess(a, at)[0] > TOLERANCE:
+        yield "latency"
+    if choice.question.tables.overrun[choice.entry[a, 0]] > TOLERANCE:
+        yield "keep_up"
+    if choice.shortfall(a, at)[0] > TOLERANCE:
+        yield "min_accuracy"
+
+
+def _board_violations(question: Question, choice: Choices) -> Iterator[str]:
+    _, excess_w, excess_degc = _caps(question, choice)
+    if excess_w > TOLERANCE:
+        yield "power_budget"
+    if excess_degc > TOLERANCE:
+        yield "temperature"
+    for name, busy in zip(question.layout.elements, choice.busy(choice.everything)[:, 0], strict=True):
+        if busy > question.problem.limit(name) + TOLERANCE:
+            yield f"busy:{name}"

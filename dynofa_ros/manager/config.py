@@ -16,9 +16,11 @@ class ManagerConfig:
     """Lease of a decision [ms]; renewed after a third of it."""
     dwell_s: float = 1.0
     """Least time between a change and an upward move: a more accurate sub-network or lower clocks [s]."""
-    margin: float = 0.1
-    """An upward move must leave this share of the target and of the busy limit free, half of it right
-    after a new target [1]."""
+    margin: float = 0.01
+    """An upward move must leave this share of the target and of the busy limit free, more while the tail is
+    uncertain [1]."""
+    accuracy_percentile: float = 0.99
+    """Least percentile planned for where the objective is accuracy: a late frame is worth nothing [1]."""
     busy_limit: float = 0.9
     """Largest busy share of an element, and of an application's period [1]."""
     stats_timeout_s: float = 2.0
@@ -45,3 +47,12 @@ class ManagerConfig:
     """How far ahead the temperature is predicted [s]."""
     inertia_w: float = 0.05
     """Saving below which nothing is changed for power alone [W]."""
+    settle_s: float = 0.25
+    """After a change of clocks measured slow-downs are not believed for so long: some frames ran at other
+    clocks than were known [s]."""
+    dry_run: bool = False
+    """Decisions are proposals that nothing obeys: what runs, and at which clocks, says nothing of them."""
+    low_battery: float = 0.0
+    """Below this charge every application takes the least energy that meets its target; 0: never [1]."""
+    trip_degc: float = math.nan
+    """Trip point where the board tells none, e.g. of a temperature topic [degC]; NaN: not known."""

@@ -80,10 +80,16 @@ class ApplicationStatus:
     target: QosTarget
     feasible: bool
     binding_constraint: str = ""
+    slowdown: float = math.nan
     slowdown_tail: float = math.nan
+    slowdown_tail_low: float = math.nan
+    slowdown_tail_high: float = math.nan
     overhead_ms: float = math.nan
+    period_ms: float = math.nan
     predicted_latency_ms: float = math.nan
+    predicted_energy_mj: float = math.nan
     predicted_accuracy: float = math.nan
+    frontier: tuple[SubnetAlternative, ...] = ()
     reason: str = ""
 
 
@@ -92,13 +98,17 @@ class ManagerStatus:
     """State of the manager; `refused_targets_total` counts since its start."""
 
     manager_id: str
+    dry_run: bool = False
     feasible: bool = True
     binding_constraint: str = ""
     applications: tuple[ApplicationStatus, ...] = ()
     clocks: tuple[ClockLimit, ...] = ()
     predicted_power_w: float = math.nan
+    temperature_degc: float = math.nan
+    predicted_temperature_degc: float = math.nan
     decisions_total: int = 0
     refused_targets_total: int = 0
+    refused_applications_total: int = 0
     last_refusal: str = ""
     status: str = ""
 

@@ -98,7 +98,7 @@ def _only(problem: ArbiterInput, result: ArbiterResult, index: int, candidate: i
     """The problem with one application at `candidate` and all others as chosen; only clocks are left open."""
     picked = [candidate if i == index else choice for i, choice in enumerate(result.choices)]
     apps = tuple(
-        replace(app, points=(app.points[i],), current=None, forbidden=frozenset())
+        replace(app, current=None, forbidden=frozenset(range(len(app.points))) - {i})
         for app, i in zip(problem.applications, picked, strict=True)
     )
     return replace(problem, applications=apps, incumbent=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from dynofa_ros.manager.board_view import BoardView
 from dynofa_ros.manager.config import ManagerConfig
@@ -16,10 +18,21 @@ from dynofa_ros.manager.decision import (
     SubnetDecision,
 )
 from dynofa_ros.manager.explain import Explanation, explain
-from dynofa_ros.manager.operating_point import OperatingPoint, pareto_front
+from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
 from dynofa_ros.manager.record import ApplicationRecord
-from dynofa_ros.manager.tables import Settings
+
+
+@dataclass
+class _Issued:
+    """What was last said of one application."""
+
+    decision: SubnetDecision
+    issued_s: float
+    why: Explanation
+    problem: ArbiterInput
+    block: str
+    frontier: tuple[SubnetAlternative, ...]
 
 
 class Issuer:
@@ -28,20 +41,33 @@ class Issuer:
     def __init__(self, manager_id: str, config: ManagerConfig) -> None:
         self._id, self._config = manager_id, config
         self._sequence = 0
+        self._issued: dict[str, _Issued] = {}
         self._dvfs: DvfsDecision | None = None
         self._dvfs_s = -math.inf
-        self._refused, self._last_refusal = 0, ""
+        self._released_s: dict[str, float] = {}
+        """Domains that are given back their full range, and since when [s]."""
+        self._refused_targets = self._refused_applications = 0
+        self._last_refusal = ""
 
-    def refused(self, reason: str) -> None:
+    def refused_target(self, reason: str) -> None:
         """Count a refused target."""
-        self._refused += 1
+        self._refused_targets += 1
         self._last_refusal = reason
 
-    def idle(self, caution: str) -> ManagerOutput:
-        """Nothing to manage: no decisions, so that leases run out and the board restores itself."""
-        self._dvfs = None
-        text = "waiting for applications" + (f"; {caution}" if caution else "")
-        return ManagerOutput((), None, self._status((), (), math.nan, (), text))
+    def refused_application(self, reason: str) -> None:
+        """Count a refused application."""
+        self._refused_applications += 1
+        self._last_refusal = reason
+
+    def forget(self, application: str) -> None:
+        """An application vanished or presented other points: its next decision is new."""
+        self._issued.pop(application, None)
+
+    def idle(self, board: BoardView, remarks: str, now_s: float) -> ManagerOutput:
+        """Nothing to manage: every clock is given back, then leases run out and the board restores itself."""
+        dvfs = self._decide_clocks(self._limits({}, {}, board, now_s), None, now_s)
+        text = "; ".join(filter(None, ["waiting for applications", remarks]))
+        return ManagerOutput((), dvfs, self._status((), (), None, board, text))
 
     def issue(
         self,
@@ -49,29 +75,22 @@ class Issuer:
         problem: ArbiterInput,
         result: ArbiterResult,
         board: BoardView,
-        caution: str,
+        remarks: str,
+        blocks: list[str],
         now_s: float,
     ) -> ManagerOutput:
-        """Decisions that are new or due, and the status."""
-        blocks = [
-            record.upward_block(now_s, self._config) or ("telemetry" if caution else "") for record in records
-        ]
-        targets = [record.target_or_default(self._config) for record in records]
-        reasons = [
-            explain(problem, result, i, target, block)
-            for i, (target, block) in enumerate(zip(targets, blocks, strict=True))
-        ]
-        decisions = [
-            self._decide(record, problem, result, i, reasons[i], now_s) for i, record in enumerate(records)
-        ]
-        limits = tuple(ClockLimit(d, board.lowest_mhz(d), mhz) for d, mhz in result.clocks.items())
+        """Decisions that are new or due, and the status. `blocks`: why each may not move upward, or ""."""
+        decisions = []
+        for index, record in enumerate(records):
+            decision = self._decide(record, problem, result, index, blocks[index], now_s)
+            if decision is not None:
+                decisions.append(decision)
+        limits = self._limits(_pins(problem, result), result.clocks, board, now_s)
         dvfs = self._decide_clocks(limits, result, now_s)
-        statuses = tuple(self._application(result, r, i, reasons[i]) for i, r in enumerate(records))
-        text = _summary(
-            result, statuses, caution, math.isfinite(problem.max_power_w) and board.models is None
-        )
-        status = self._status(statuses, limits, result.power_w, result.board_violations, text)
-        return ManagerOutput(tuple(d for d in decisions if d is not None), dvfs, status)
+        statuses = tuple(self._application(result, r, i) for i, r in enumerate(records))
+        text = _summary(result, statuses, problem, board.models is not None, remarks)
+        status = self._status(statuses, limits, result, board, text)
+        return ManagerOutput(tuple(decisions), dvfs, status)
 
     def _decide(
         self,
@@ -79,64 +98,92 @@ class Issuer:
         problem: ArbiterInput,
         result: ArbiterResult,
         index: int,
-        why: Explanation,
+        block: str,
         now_s: float,
     ) -> SubnetDecision | None:
         point = record.points[result.choices[index]]
         target = record.target_or_default(self._config)
-        last = record.issued
+        name = record.info.name
+        last = self._issued.get(name)
+        due = last is None or now_s - last.issued_s >= self._config.validity_ms / 3e3
+        feasible = not result.violations[index] and not result.board_violations
+        changed = last is None or _acts(last.decision) != _action(
+            point, target.latency_ms, record.percentile(self._config), feasible
+        )
+        if last is not None and not due and not changed:
+            return None
+        same = last is not None and not changed and last.problem is problem and last.block == block
+        why = last.why if last is not None and same else explain(problem, result, index, target, block)
+        if last is not None and same:
+            alternatives, frontier = last.decision.alternatives, last.frontier
+        else:
+            alternatives, frontier = _alternatives(problem, result, index), _frontier(problem, result, index)
+        self._sequence += 1
         decision = SubnetDecision(
-            application=record.info.name,
+            application=name,
             manager_id=self._id,
-            sequence=self._sequence + 1,
+            sequence=self._sequence,
             validity_ms=self._config.validity_ms,
             subnet=point.subnet,
             placement=point.placement,
             element=point.element,
             threads=point.threads,
             target_latency_ms=target.latency_ms,
-            percentile=target.percentile,
+            percentile=record.percentile(self._config),
             predicted_latency_ms=result.latency_ms[index],
             predicted_energy_mj=result.energy_mj[index],
             predicted_accuracy=point.accuracy,
-            feasible=result.feasible,
-            alternatives=_alternatives(problem, result, index),
+            feasible=feasible,
+            alternatives=alternatives,
             reason=why.reason,
         )
-        if last is not None and _same(last, decision) and not self._due(record.issued_s, now_s):
-            return None
-        record.issued, record.issued_s = decision, now_s
-        self._sequence += 1
+        self._issued[name] = _Issued(decision, now_s, why, problem, block, frontier)
         return decision
 
+    def _limits(
+        self, pins: Mapping[str, bool], clocks: Mapping[str, float], board: BoardView, now_s: float
+    ) -> tuple[ClockLimit, ...]:
+        """One limit per domain in use, and the full range of those that were in use until lately."""
+        limits = []
+        for domain, pinned in pins.items():
+            mhz = board.watch.request_mhz(domain, clocks[domain])
+            limits.append(ClockLimit(domain, mhz if pinned else board.range_mhz(domain)[0], mhz))
+            self._released_s.pop(domain, None)
+        for limit in self._dvfs.limits if self._dvfs else ():
+            if limit.domain not in pins:
+                self._released_s.setdefault(limit.domain, now_s)
+        for domain, since_s in list(self._released_s.items()):
+            lowest_mhz, highest_mhz = board.range_mhz(domain)
+            if now_s - since_s > self._config.validity_ms / 1e3 or math.isnan(highest_mhz):
+                del self._released_s[domain]
+            else:
+                limits.append(ClockLimit(domain, lowest_mhz, highest_mhz))
+        return tuple(limits)
+
     def _decide_clocks(
-        self, limits: tuple[ClockLimit, ...], result: ArbiterResult, now_s: float
+        self, limits: tuple[ClockLimit, ...], result: ArbiterResult | None, now_s: float
     ) -> DvfsDecision | None:
         if not limits:
             self._dvfs = None
             return None
-        if self._dvfs is not None and self._dvfs.limits == limits and not self._due(self._dvfs_s, now_s):
+        due = now_s - self._dvfs_s >= self._config.validity_ms / 3e3
+        if self._dvfs is not None and self._dvfs.limits == limits and not due:
             return None
         self._sequence += 1
-        clocks = ", ".join(f"{limit.domain} up to {limit.max_mhz:.0f} MHz" for limit in limits)
-        what = "least power that meets every target" if result.feasible else "the closest to every target"
         self._dvfs_s = now_s
         self._dvfs = DvfsDecision(
-            self._id, self._sequence, self._config.validity_ms, limits, result.power_w, f"{clocks}: {what}"
+            self._id,
+            self._sequence,
+            self._config.validity_ms,
+            limits,
+            result.power_w if result else math.nan,
+            _clock_reason(limits, result),
         )
         return self._dvfs
 
-    def _due(self, issued_s: float, now_s: float) -> bool:
-        return now_s - issued_s >= self._config.validity_ms / 3e3
-
-    def _application(
-        self,
-        result: ArbiterResult,
-        record: ApplicationRecord,
-        index: int,
-        why: Explanation,
-    ) -> ApplicationStatus:
-        point = record.points[result.choices[index]]
+    def _application(self, result: ArbiterResult, record: ApplicationRecord, index: int) -> ApplicationStatus:
+        point, issued = record.points[result.choices[index]], self._issued[record.info.name]
+        low, high = record.measured.tail_interval
         return ApplicationStatus(
             application=record.info.name,
             subnet=point.subnet,
@@ -144,77 +191,156 @@ class Issuer:
             element=point.element,
             target=record.target_or_default(self._config),
             feasible=not result.violations[index] and not result.board_violations,
-            binding_constraint=why.binding,
+            binding_constraint=issued.why.binding,
+            slowdown=record.measured.slowdown,
             slowdown_tail=record.measured.slowdown_tail,
+            slowdown_tail_low=low,
+            slowdown_tail_high=high,
             overhead_ms=record.measured.overhead_ms,
+            period_ms=record.measured.period_ms,
             predicted_latency_ms=result.latency_ms[index],
+            predicted_energy_mj=result.energy_mj[index],
             predicted_accuracy=point.accuracy,
-            reason=why.reason,
+            frontier=issued.frontier,
+            reason=issued.why.reason,
         )
 
     def _status(
         self,
         statuses: tuple[ApplicationStatus, ...],
         clocks: tuple[ClockLimit, ...],
-        power_w: float,
-        board_violations: tuple[str, ...],
+        result: ArbiterResult | None,
+        board: BoardView,
         text: str,
     ) -> ManagerStatus:
         failing = [f"{s.application}:{s.binding_constraint}" for s in statuses if not s.feasible]
+        board_violations = result.board_violations if result else ()
         return ManagerStatus(
             manager_id=self._id,
+            dry_run=self._config.dry_run,
             feasible=not failing,
             binding_constraint=(*board_violations, *failing, "")[0],
             applications=statuses,
             clocks=clocks,
-            predicted_power_w=power_w,
+            predicted_power_w=result.power_w if result else math.nan,
+            temperature_degc=board.temperature_degc(),
+            predicted_temperature_degc=result.temperature_degc if result else math.nan,
             decisions_total=self._sequence,
-            refused_targets_total=self._refused,
+            refused_targets_total=self._refused_targets,
+            refused_applications_total=self._refused_applications,
             last_refusal=self._last_refusal,
-            status=text,
+            status=f"dry run, nothing obeys: {text}" if self._config.dry_run else text,
         )
 
 
+def used_domains(problem: ArbiterInput, choices: tuple[int, ...]) -> frozenset[str]:
+    """Clock domains that some decided point depends on."""
+    points = (app.points[i] for app, i in zip(problem.applications, choices, strict=True))
+    return frozenset(domain for point in points for domain in point.domains)
+
+
+def _pins(problem: ArbiterInput, result: ArbiterResult) -> dict[str, bool]:
+    """Domains in use, in the order of the tables; True: some application on it has a latency target.
+
+    Inside a range the kernel's governor may settle below what the prediction assumes.
+    """
+    pinned: dict[str, bool] = {}
+    for app, choice in zip(problem.applications, result.choices, strict=True):
+        for domain in app.points[choice].domains:
+            pinned[domain] = pinned.get(domain, False) or not math.isnan(app.latency_ms)
+    return {domain: pinned[domain] for domain in result.clocks if domain in pinned}
+
+
 def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> tuple[SubnetAlternative, ...]:
-    """The application's front at the decided clocks, by rising latency, with the decided point."""
+    """Where the reflex may go without asking, last resort first; the decided point is the last.
+
+    Faster points of at most the decided merit: on the decided element with as many threads, each more
+    accurate than the faster ones; before them those of elements that no application uses now.
+    """
+    app, merits = problem.applications[index], problem.applications[index].merits()
+    decided = result.choices[index]
+    taken = {a.points[i].element for a, i in zip(problem.applications, result.choices, strict=True)}
+    entries = [_alternative(problem, result, app, point) for point in app.points]
+    faster = [
+        i
+        for i in range(len(entries))
+        if entries[i].predicted_latency_ms < entries[decided].predicted_latency_ms
+        and merits[i] <= merits[decided]
+    ]
+    here = [i for i in faster if _same_place(app.points[i], app.points[decided])]
+    away = [i for i in faster if app.points[i].element not in taken]
+    chosen = [*_front(entries, merits, away), *_front(entries, merits, here), decided]
+    return tuple(entries[i] for i in chosen)
+
+
+def _same_place(a: OperatingPoint, b: OperatingPoint) -> bool:
+    return (a.element, a.threads) == (b.element, b.threads)
+
+
+def _frontier(problem: ArbiterInput, result: ArbiterResult, index: int) -> tuple[SubnetAlternative, ...]:
+    """What is not beaten in predicted latency and merit at the decided clocks, by rising latency."""
     app = problem.applications[index]
-    tables = tuple(
-        type(table)(table.domain, (result.clocks[table.domain],), table.full_mhz) for table in problem.clocks
-    )
-    settings = Settings.of(tables)
-    stretched = {point.key: float(settings.stretch(point)[0]) for point in app.points}
-    decided = app.points[result.choices[index]]
-    front = pareto_front(list(app.points))
-    chosen = front if decided in front else [*front, decided]
-    entries = [_alternative(problem, result, app, point, stretched[point.key]) for point in chosen]
-    return tuple(sorted(entries, key=lambda entry: entry.predicted_latency_ms))
+    entries = [_alternative(problem, result, app, point) for point in app.points]
+    return tuple(entries[i] for i in _front(entries, app.merits(), range(len(entries))))
+
+
+def _front(
+    entries: Sequence[SubnetAlternative], merits: Sequence[float], candidates: Sequence[int]
+) -> list[int]:
+    """Candidates that no faster one equals in merit, by rising latency and merit."""
+    front: list[int] = []
+    best = -math.inf
+    for i in sorted(candidates, key=lambda i: (entries[i].predicted_latency_ms, -merits[i])):
+        if merits[i] > best:
+            front.append(i)
+            best = merits[i]
+    return front
 
 
 def _alternative(
-    problem: ArbiterInput,
-    result: ArbiterResult,
-    app: ArbiterApplication,
-    point: OperatingPoint,
-    stretch: float,
+    problem: ArbiterInput, result: ArbiterResult, app: ArbiterApplication, point: OperatingPoint
 ) -> SubnetAlternative:
     clocks = {**problem.other_clocks, **result.clocks}
+    full_mhz = next((t.full_mhz for t in problem.clocks if t.domain == point.clock_domain), math.nan)
     median, tail = app.slowdowns(point.element)
     energy = problem.power.energy_mj(point, clocks, median) if problem.power else math.nan
-    latency_ms = app.overhead_ms + tail * point.latency_ms * stretch
+    latency_ms = app.overhead_ms + tail * point.time_ms(clocks, full_mhz)
     return SubnetAlternative(point.subnet, point.placement, point.element, latency_ms, energy, point.accuracy)
 
 
-def _same(a: SubnetDecision, b: SubnetDecision) -> bool:
-    """Whether nothing changed that a perception node acts on."""
-    targets_equal = a.target_latency_ms == b.target_latency_ms or (
-        math.isnan(a.target_latency_ms) and math.isnan(b.target_latency_ms)
-    )
-    acts_a = (a.subnet, a.placement, a.element, a.threads, a.percentile, a.feasible)
-    return targets_equal and acts_a == (b.subnet, b.placement, b.element, b.threads, b.percentile, b.feasible)
+def _action(point: OperatingPoint, target_ms: float, percentile: float, feasible: bool) -> tuple[object, ...]:
+    """What a perception node acts on."""
+    latency_ms = None if math.isnan(target_ms) else target_ms
+    where = (point.subnet, point.placement, point.element, point.threads)
+    return (*where, latency_ms, percentile, feasible)
+
+
+def _acts(decision: SubnetDecision) -> tuple[object, ...]:
+    latency_ms = None if math.isnan(decision.target_latency_ms) else decision.target_latency_ms
+    where = (decision.subnet, decision.placement, decision.element, decision.threads)
+    return (*where, latency_ms, decision.percentile, decision.feasible)
+
+
+def _clock_reason(limits: tuple[ClockLimit, ...], result: ArbiterResult | None) -> str:
+    clocks = ", ".join(_limit_words(limit) for limit in limits)
+    if result is None:
+        return f"{clocks}: no application is left"
+    what = "least power that meets every target" if result.feasible else "the closest to every target"
+    return f"{clocks}: {what}"
+
+
+def _limit_words(limit: ClockLimit) -> str:
+    if limit.min_mhz == limit.max_mhz:
+        return f"{limit.domain} at {limit.max_mhz:.0f} MHz"
+    return f"{limit.domain} at {limit.min_mhz:.0f} to {limit.max_mhz:.0f} MHz"
 
 
 def _summary(
-    result: ArbiterResult, statuses: tuple[ApplicationStatus, ...], caution: str, unchecked_budget: bool
+    result: ArbiterResult,
+    statuses: tuple[ApplicationStatus, ...],
+    problem: ArbiterInput,
+    models: bool,
+    remarks: str,
 ) -> str:
     failing = [status.application for status in statuses if not status.feasible]
     count = f"{len(statuses)} application{'s' if len(statuses) > 1 else ''}"
@@ -223,10 +349,10 @@ def _summary(
         if failing
         else f"{count}: every target is met"
     ]
-    if not result.clocks:
+    if not problem.clocks:
         parts.append("no clock control: sub-networks only")
     if not result.exact:
-        parts.append("clock tables thinned: too many combinations")
-    if unchecked_budget:
+        parts.append("too many combinations for an exact choice in time")
+    if math.isfinite(problem.max_power_w) and not models:
         parts.append("no power model: the power budget is not checked")
-    return "; ".join([*parts, caution] if caution else parts)
+    return "; ".join(filter(None, [*parts, remarks]))

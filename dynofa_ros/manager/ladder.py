@@ -8,7 +8,7 @@ from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
 
 
 class Ladder:
-    """Operating points by rising latency; `top` is the one that was decided, the last where not given.
+    """Operating points by rising merit; `top` is the one that was decided, the last where not given.
 
     Everything that is looked up before a frame is laid out ready.
     """

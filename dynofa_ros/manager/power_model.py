@@ -5,11 +5,16 @@
     V_e(f) / V_e(f_max) = v + (1 - v) * (f - f_min) / (f_max - f_min)      v = voltage_low, nominal
 
 so active_e = C_e V_e(f_max)^2 f_max is what the wholly busy element adds at full clock. P_d is a table
-per memory clock. Voltages are not published by NVIDIA: each board file says where its figures come from.
+per memory clock. One inference, whose clocked part takes t_k of its time t, costs above idle
+
+    E = share * g_e(f) * active_e * (t_k + z_e * (t - t_k))     z_e: power while it waits for memory
+
+Voltages are not published by NVIDIA: each board file says where its figures come from.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +38,8 @@ class ElementPower:
     idle_w: float
     active_w: float
     voltage_low: float = 1.0
+    stalled_share: float = 1.0
+    """Active power while an inference does not compute (its part that no clock changes), as a share [1]."""
 
     def relative_voltage(self, f_mhz: FloatArray | float) -> FloatArray:
         """V(f) / V(f_max), linear in f, clamped to the table's ends."""
@@ -42,8 +49,17 @@ class ElementPower:
 
     def scale(self, f_mhz: FloatArray | float) -> FloatArray:
         """g(f), 1.0 at full clock; a clock that is not known counts as full."""
-        f = np.nan_to_num(np.asarray(f_mhz, dtype=float), nan=self.max_mhz)
+        f = np.asarray(f_mhz, dtype=float)
+        f = np.where((f > 0.0) & (f < math.inf), f, self.max_mhz)
         return np.asarray(self.relative_voltage(f) ** 2 * f / self.max_mhz)
+
+    def scale_at(self, f_mhz: float) -> float:
+        """`scale` of one clock, in a fraction of the time."""
+        if not 0.0 < f_mhz < math.inf:
+            return 1.0
+        place = (f_mhz - self.min_mhz) / max(self.max_mhz - self.min_mhz, 1e-9)
+        voltage = self.voltage_low + (1.0 - self.voltage_low) * min(max(place, 0.0), 1.0)
+        return voltage**2 * f_mhz / self.max_mhz
 
 
 @dataclass(frozen=True)
@@ -56,8 +72,8 @@ class DomainPower:
 
     def at(self, f_mhz: FloatArray | float) -> FloatArray:
         """P_d(f) [W]; a clock that is not known counts as the highest."""
-        f = np.nan_to_num(np.asarray(f_mhz, dtype=float), nan=self.mhz[-1])
-        return np.asarray(np.interp(f, self.mhz, self.power_w))
+        f = np.asarray(f_mhz, dtype=float)
+        return np.asarray(np.interp(np.where(f > 0.0, f, self.mhz[-1]), self.mhz, self.power_w))
 
 
 @dataclass(frozen=True)
@@ -87,14 +103,27 @@ class BoardPowerModel:
 
     def power_w(self, clocks: Mapping[str, float], busy: Mapping[str, float]) -> float:
         """Board power [W] with the share `busy` (0..1) of each element in use."""
-        active = sum(share * float(self.active_w(name, clocks)) for name, share in busy.items())
-        return float(self.idle_w(clocks)) + active
+        total = self.base_w + sum(float(d.at(clocks.get(d.domain, math.nan))) for d in self.domains)
+        for element in self.elements:
+            drawn_w = element.idle_w + busy.get(element.element, 0.0) * element.active_w
+            total += drawn_w * element.scale_at(clocks.get(element.domain, math.nan))
+        return total
 
     def energy_mj(self, point: OperatingPoint, clocks: Mapping[str, float], slowdown: float = 1.0) -> float:
-        """Energy of one inference above idle [mJ] = share of the element * active power * time."""
-        f_mhz = clocks.get(point.clock_domain, np.nan)
-        time_ms = slowdown * point.latency_ms * point.stretch(float(f_mhz))
-        return self.share(point) * float(self.active_w(point.element, clocks)) * time_ms
+        """Energy of one inference above idle [mJ]: E of the equation above, stretched by `slowdown`."""
+        active_w = float(self.active_w(point.element, clocks))
+        return self.share(point) * active_w * slowdown * float(self.loaded_ms(point, clocks))
+
+    def loaded_ms(
+        self, point: OperatingPoint, clocks: Mapping[str, FloatArray | float], full_mhz: float = math.nan
+    ) -> FloatArray:
+        """t_k + z (t - t_k) [ms]: how long an inference would load its element fully for the same energy."""
+        time_ms = point.times_ms(clocks, full_mhz)
+        z = next((e.stalled_share for e in self.elements if e.element == point.element), 1.0)
+        if z == 1.0:
+            return time_ms
+        clocked_ms = np.minimum(point.clocked_time_ms(clocks, full_mhz), time_ms)
+        return np.asarray(clocked_ms + z * (time_ms - clocked_ms))
 
     def share(self, point: OperatingPoint) -> float:
         """Share of its element that an inference of `point` occupies while it runs: threads / cores."""

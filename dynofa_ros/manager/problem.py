@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.power_model import BoardPowerModel
-from dynofa_ros.manager.qos import Objective
+from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class ArbiterApplication:
 
     name: str
     points: tuple[OperatingPoint, ...]
+    """The same tuple object from decision to decision: what follows from it alone is then kept."""
     latency_ms: float = math.nan
     """Target; NaN: only keep up with the period."""
     min_accuracy: float = math.nan
@@ -30,12 +31,17 @@ class ArbiterApplication:
     by_element: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Median and tail of the slow-down of elements that differ from these two."""
     overhead_ms: float = 0.0
+    """Without the waiting for elements that are `exclusive`."""
     period_ms: float = math.nan
     current: int | None = None
     """Index of the point that runs; points above it (None: all), and lower clocks, need `margin`."""
     forbidden: frozenset[int] = frozenset()
     """Indices of points not allowed now (minimum dwell, stale telemetry)."""
     margin: float = 0.0
+    percentile: float = DEFAULT_PERCENTILE
+    """Share of the frames that must meet the target; decides how much waiting counts."""
+    switch_ms: float = 0.0
+    """How long a change of point keeps the element of the new one busy."""
 
     def slowdowns(self, element: str) -> tuple[float, float]:
         """Median and tail of the slow-down on `element`."""
@@ -60,6 +66,8 @@ class ClockTable:
     """Highest clock of the domain without caps: reference where a profile does not name one."""
     current_mhz: float = math.nan
     """Limit in force; going below it needs the applications' margin."""
+    change_ms: float = 0.0
+    """Time until another limit takes effect, counted as board power without the applications."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,9 @@ class ArbiterElement:
     name: str
     cores: int = 0
     background: float = 0.0
+    exclusive: bool = False
+    """Inferences that do not fit beside each other (threads on cores; any two where there are no cores)
+    wait in turn, in the order of their arrival and without being interrupted."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +100,39 @@ class ArbiterInput:
     elements: tuple[ArbiterElement, ...] = ()
     power: BoardPowerModel | None = None
     other_clocks: Mapping[str, float] = field(default_factory=dict)
-    """Clocks of domains that are not chosen [MHz], for the power model."""
+    """Clocks of domains that are not chosen [MHz]."""
     heat: HeatLimit | None = None
     busy_limit: float = 0.9
+    """Largest busy share of an element, and of an application's period."""
+    busy_limits: Mapping[str, float] = field(default_factory=dict)
+    """The same for elements that differ."""
     incumbent: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     """Points and clocks in force: kept while they cost at most `inertia` more and are equal otherwise."""
     inertia: float = 0.0
+    horizon_s: float = math.inf
+    """Time over which the energy of changes is spread; infinite: changes cost nothing."""
 
     @property
     def max_power_w(self) -> float:
         """The smallest budget of all applications; infinite where there is none."""
         budgets = [app.max_power_w for app in self.applications if not math.isnan(app.max_power_w)]
         return min(budgets, default=math.inf)
+
+    def limit(self, element: str) -> float:
+        """Largest busy share of `element`."""
+        return self.busy_limits.get(element, self.busy_limit)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far a choice can be from the best: equal in all terms before `term`, in which none is below `least`.
+
+    Terms are minimised; accuracies count negatively.
+    """
+
+    term: str
+    value: float
+    least: float
 
 
 @dataclass(frozen=True)
@@ -114,10 +146,16 @@ class ArbiterResult:
     board_violations: tuple[str, ...]
     """"power_budget", "temperature", "busy:<element>"."""
     latency_ms: tuple[float, ...]
+    """Predicted at the percentile, waiting included."""
     energy_mj: tuple[float, ...]
     power_w: float
     temperature_degc: float
     exact: bool = True
+    """Whether no other choice ranks before this one (before an incumbent is kept for its inertia)."""
+    bound: Bound | None = None
+    """Where not exact: the first term in which a better choice may exist."""
+    nodes: int = 0
+    """Partial choices that were examined after the first bound."""
 
     @property
     def feasible(self) -> bool:

@@ -39,7 +39,8 @@ class QosTarget:
     def validated(self) -> QosTarget:
         """Return the target with defaults filled in (percentile 0.95, lifetime infinite, no power budget).
 
-        A field that a message leaves at 0 means its default.
+        A field that a message leaves at 0 means its default. NaN is `math.nan` itself afterwards, so that
+        equal targets compare equal.
 
         Raises:
             RefusedMessage: names the field, its value and what is allowed.
@@ -81,6 +82,7 @@ class QosTarget:
         return replace(
             self,
             percentile=percentile,
+            min_accuracy=math.nan if math.isnan(self.min_accuracy) else self.min_accuracy,
             lifetime_s=lifetime_s,
             max_power_w=max_power_w,
             objective=Objective(self.objective),

@@ -3,65 +3,143 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.config import ManagerConfig
-from dynofa_ros.manager.decision import SubnetDecision
 from dynofa_ros.manager.operating_point import OperatingPoint, PointKey, named
-from dynofa_ros.manager.problem import ArbiterApplication
-from dynofa_ros.manager.qos import QosTarget
+from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement
+from dynofa_ros.manager.qos import Objective, QosTarget
+from dynofa_ros.manager.sticky import Sticky
 
-ELSEWHERE_S = 10.0
-"""What an element suffered longer ago than this says nothing any more: it may be tried again [s]."""
+LARGEST_MARGIN = 0.05
+REPORTS = 3
+LEAP = 1.3
+SLACK = 0.01
+"""Share by which a value that decisions rest on may exceed what was measured."""
+OVERHEAD_STEP_MS = 0.1
+LEAST_SLOWDOWN, LARGEST_SLOWDOWN = 0.05, 200.0
+CONTESTED_S = 5.0
+ELSEWHERE_S, LONGEST_ELSEWHERE_S = 10.0, 160.0
+"""What an element suffered longer ago says nothing any more: it may be tried again; twice as long after each
+try that ended within SHORT_STAY_S [s]."""
+SHORT_STAY_S = 3.0
+FREED, MOST_BACKGROUND = 0.15, 0.9
 
 
 @dataclass
+class Elsewhere:
+    """What an element was measured to do, kept for while the application runs on another one."""
+
+    median: float = math.nan
+    tail: float = math.nan
+    at_s: float = -math.inf
+    background: float = 0.0
+    """Share of the element that others used then."""
+    arrived_s: float = -math.inf
+    patience_s: float = ELSEWHERE_S
+
+    def expected(self, now_s: float, background: float, prior_tail: float) -> tuple[float, float]:
+        """Median and tail to expect there now.
+
+        What was measured, until `patience_s` have passed or others left the element; then, and before
+        anything was measured, time shared with them: 1 / (1 - background), the prior at least for the tail.
+        """
+        freed = background < self.background - FREED
+        if now_s - self.at_s <= self.patience_s and not freed:
+            return self.median, self.tail
+        shared = 1.0 / (1.0 - min(background, MOST_BACKGROUND))
+        return shared, prior_tail * shared
+
+
 class Measured:
-    """Newest valid values of an application's statistics; NaN before the first."""
+    """What an application's statistics say, on the careful side; NaN before the first.
 
-    slowdown: float = math.nan
-    slowdown_tail: float = math.nan
-    overhead_ms: float = math.nan
-    period_ms: float = math.nan
-    busy: float = math.nan
-    element: str = ""
-    point: PointKey = ("", "")
-    """What ran at the end of the newest window."""
-    by_element: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    """Median and tail of the slow-down on each element, and when they were measured [s]."""
-    inferred_total: int = -1
-    fresh_s: float = -math.inf
-    ignored: int = 0
+    Of the last REPORTS reports on one element the second largest slow-down and overhead count, and the
+    newest where it is LEAP times as large: a burst of slow frames moves nothing here (the reflex has answered
+    it), a co-runner shows at once, and a fall has to be confirmed. All follow in steps (`Sticky`).
+    """
 
-    def take(self, stats: StatsView, now_s: float) -> bool:
+    def __init__(self) -> None:
+        self.slowdown = self.slowdown_tail = self.overhead_ms = self.period_ms = self.busy = math.nan
+        self.tail_interval = (math.nan, math.nan)
+        """90 % interval of the newest tail, as reported."""
+        self.element = ""
+        self.point: PointKey = ("", "")
+        """What ran at the end of the newest window."""
+        self.by_element: dict[str, Elsewhere] = {}
+        """What was measured on each element."""
+        self.inferred_total = -1
+        self.fresh_s = -math.inf
+        self.ignored = 0
+        self._reports: deque[tuple[float, float, float]] = deque(maxlen=REPORTS)
+        self._periods: deque[float] = deque(maxlen=REPORTS)
+        self._steps = Sticky(SLACK), Sticky(SLACK), Sticky(SLACK, OVERHEAD_STEP_MS)
+        self._frequency = Sticky(SLACK)
+        self._backward_s: deque[float] = deque(maxlen=2)
+
+    def take(
+        self, stats: StatsView, now_s: float, elements: frozenset[str], clocks_settle: bool = False
+    ) -> bool:
         """Take fresh, plausible values; frozen ones (frames, but no new inference) do not count.
 
-        Returns whether these were the first.
+        `elements`: those that the application can run on. `clocks_settle`: some of these frames ran at other
+        clocks than is known, so that their slow-down says nothing. Returns whether these were the first.
         """
-        self.period_ms = _plausible(stats.period_ms, 0.1, 3.6e6, self.period_ms)
+        self._take_period(stats.period_ms)
         if stats.frames <= 0 or stats.inferred_total == self.inferred_total:
             return False
+        if stats.inferred_total < self.inferred_total:
+            self._backward_s.append(now_s)
         self.inferred_total = stats.inferred_total
-        self.element, self.point = stats.element, (stats.subnet, stats.placement)
-        tail = _plausible(stats.slowdown_tail, 0.05, 200.0, math.nan)
+        tail = _plausible(stats.slowdown_tail, LEAST_SLOWDOWN, LARGEST_SLOWDOWN, math.nan)
         overhead_ms = _plausible(stats.overhead_ms, 0.0, 60_000.0, math.nan)
-        if math.isnan(tail) or math.isnan(overhead_ms):
+        if math.isnan(tail) or math.isnan(overhead_ms) or stats.element not in elements:
             self.ignored += 1
             return False
-        self.slowdown_tail, self.overhead_ms = tail, overhead_ms
-        self.slowdown = min(_plausible(stats.slowdown, 0.05, 200.0, tail), tail)
-        self.by_element[stats.element] = (self.slowdown, self.slowdown_tail, now_s)
+        if stats.element != self.element:
+            self._arrive(stats.element, now_s)
+        self.element, self.point = stats.element, (stats.subnet, stats.placement)
+        median = min(_plausible(stats.slowdown, LEAST_SLOWDOWN, LARGEST_SLOWDOWN, tail), tail)
+        if clocks_settle and self._reports:
+            median, tail = self._reports[-1][:2]
+        self._reports.append((median, tail, overhead_ms))
+        self._settle_values(now_s)
+        self.tail_interval = (stats.slowdown_tail_low, stats.slowdown_tail_high)
         self.busy = _plausible(stats.busy, 0.0, 1.0, 0.0)
         first, self.fresh_s = self.fresh_s == -math.inf, now_s
         return first
 
-    def elsewhere(self, now_s: float, prior_tail: float) -> dict[str, tuple[float, float]]:
-        """Slow-downs of the elements that run now or ran lately; of others the prior is assumed."""
-        return {
-            element: (median, tail) if now_s - at_s <= ELSEWHERE_S else (1.0, prior_tail)
-            for element, (median, tail, at_s) in self.by_element.items()
-        }
+    def _arrive(self, element: str, now_s: float) -> None:
+        """It runs on another element now: a short stay on the one before makes the next try there later."""
+        self._reports.clear()
+        left = self.by_element.get(self.element)
+        if left is not None:
+            short = now_s - left.arrived_s < SHORT_STAY_S
+            left.patience_s = min(2.0 * left.patience_s, LONGEST_ELSEWHERE_S) if short else ELSEWHERE_S
+        self.by_element.setdefault(element, Elsewhere()).arrived_s = now_s
+
+    def _take_period(self, period_ms: float) -> None:
+        if 0.1 <= period_ms <= 3.6e6:
+            self._periods.append(period_ms)
+            self.period_ms = 1.0 / self._frequency.follow(1.0 / min(self._periods))
+
+    def _settle_values(self, now_s: float) -> None:
+        careful = [_careful(values) for values in zip(*self._reports, strict=True)]
+        steps = [step.follow(value) for step, value in zip(self._steps, careful, strict=True)]
+        self.slowdown, self.slowdown_tail, self.overhead_ms = steps
+        self.slowdown = min(self.slowdown, self.slowdown_tail)
+        place = self.by_element[self.element]
+        place.median, place.tail, place.at_s = self.slowdown, self.slowdown_tail, now_s
+
+    def contested(self, now_s: float) -> bool:
+        """Whether the count of frames went backwards twice lately: two nodes use one name."""
+        return len(self._backward_s) == 2 and now_s - self._backward_s[0] < CONTESTED_S
+
+
+UNKNOWN = Elsewhere()
 
 
 @dataclass
@@ -76,24 +154,54 @@ class ApplicationRecord:
     measured: Measured = field(default_factory=Measured)
     chosen: int | None = None
     changed_s: float = -math.inf
+    leapt_s: float = -math.inf
+    """When it last got much slower at once [s]: so far little is known of how slow."""
     free: bool = True
     """The next decision waits for no dwell: new application, first measurement or new target."""
+    saving: bool = False
+    """The battery is low: least energy, whatever the target's objective."""
     held_since_s: float = math.inf
     """Since when the reflex runs something smaller than decided."""
-    issued: SubnetDecision | None = None
-    issued_s: float = -math.inf
 
     def __post_init__(self) -> None:
         self.points = undominated(self.info.operating_points)
+        self.merits = ArbiterApplication(self.info.name, self.points).merits()
+        self.domains = frozenset(domain for point in self.points for domain in point.domains)
+        self.elements = frozenset(point.element for point in self.points)
 
     def target_or_default(self, config: ManagerConfig) -> QosTarget:
         """The target in force; `latency_ms` NaN means: only keep up with the period."""
-        return self.target or QosTarget(
+        target = self.target or QosTarget(
             application=self.info.name,
             latency_ms=config.default_latency_ms,
             percentile=config.default_percentile,
             objective=config.default_objective,
         )
+        return replace(target, objective=Objective.MIN_ENERGY) if self.saving else target
+
+    def dwells(self, now_s: float, config: ManagerConfig) -> bool:
+        """Whether it changed so lately that only what must be is changed again."""
+        return not self.free and self.chosen is not None and now_s - self.changed_s < config.dwell_s
+
+    def _forbidden(self, blocked: bool, keep: bool, cores: Mapping[str, int]) -> frozenset[int]:
+        """With `keep` all but the chosen one; else higher ones while blocked, and more threads than cores."""
+        if keep:
+            return frozenset(range(len(self.points))) - {self.chosen or 0}
+        chosen = self.merits[self.chosen] if blocked and self.chosen is not None else math.inf
+        higher = {i for i, merit in enumerate(self.merits) if merit > chosen}
+        crowded = {i for i, p in enumerate(self.points) if p.threads > cores.get(p.element, 0) > 0}
+        return frozenset(higher | crowded)
+
+    def percentile(self, config: ManagerConfig) -> float:
+        """What is planned for: a target whose objective is accuracy loses all of it with every late frame."""
+        target = self.target_or_default(config)
+        accurate = target.objective == Objective.MAX_ACCURACY
+        return max(target.percentile, config.accuracy_percentile) if accurate else target.percentile
+
+    def _margin(self, config: ManagerConfig) -> float:
+        """How far the tail may lie above what is known of it, between config.margin and LARGEST_MARGIN."""
+        high = self.measured.tail_interval[1] / self.measured.slowdown_tail - 1.0
+        return min(max(high, config.margin), LARGEST_MARGIN) if high > config.margin else config.margin
 
     def stale(self, now_s: float, config: ManagerConfig) -> bool:
         """Whether measurements are too old, or there were none yet."""
@@ -103,7 +211,7 @@ class ApplicationRecord:
         """Why no upward move is allowed now: "dwell", "telemetry" or ""."""
         if self.free or self.chosen is None:
             return ""
-        if self.stale(now_s, config):
+        if self.stale(now_s, config) or self.measured.contested(now_s):
             return "telemetry"
         return "dwell" if now_s - self.changed_s < config.dwell_s else ""
 
@@ -111,8 +219,7 @@ class ApplicationRecord:
         """Note whether the reflex holds back: it runs a point of less merit than the one decided."""
         running = self._running_index()
         held = running is not None and self.chosen is not None and running != self.chosen
-        merits = self._merits()
-        held = held and merits[running or 0] < merits[self.chosen or 0]
+        held = held and self.merits[running or 0] < self.merits[self.chosen or 0]
         self.held_since_s = min(self.held_since_s, now_s) if held else math.inf
 
     def _running(self, now_s: float, config: ManagerConfig) -> int | None:
@@ -120,22 +227,35 @@ class ApplicationRecord:
         held_s = now_s - max(self.held_since_s, self.changed_s)
         return self._running_index() if held_s > config.dwell_s else self.chosen
 
-    def _elsewhere(self, now_s: float, config: ManagerConfig) -> dict[str, tuple[float, float]]:
+    def _elsewhere(
+        self, now_s: float, config: ManagerConfig, background: Mapping[str, float]
+    ) -> dict[str, tuple[float, float]]:
         """Slow-downs of the elements of its points that are not the one measured last."""
         measured = self.measured
-        known = measured.elsewhere(now_s, config.prior_slowdown)
-        elements = {point.element for point in self.points} - {measured.element}
-        return {name: known.get(name, (1.0, config.prior_slowdown)) for name in elements if measured.element}
+        known = measured.by_element
+        if measured.element in known:
+            known[measured.element].background = background.get(measured.element, 0.0)
+        return {
+            name: known.get(name, UNKNOWN).expected(now_s, background.get(name, 0.0), config.prior_slowdown)
+            for name in self.elements - {measured.element}
+            if measured.element
+        }
 
     def _running_index(self) -> int | None:
         point = named(self.points, *self.measured.point)
         return None if point is None else self.points.index(point)
 
-    def _merits(self) -> tuple[float, ...]:
-        return ArbiterApplication(self.info.name, self.points).merits()
-
-    def as_input(self, now_s: float, config: ManagerConfig, frozen_board: bool) -> ArbiterApplication:
-        """The application as the arbiter sees it."""
+    def as_input(
+        self,
+        now_s: float,
+        config: ManagerConfig,
+        frozen_board: bool,
+        elements: Sequence[ArbiterElement],
+        keep: bool,
+    ) -> ArbiterApplication:
+        """The application as the arbiter sees it; with `keep` it stays where it is during the dwell."""
+        background = {element.name: element.background for element in elements}
+        cores = {element.name: element.cores for element in elements}
         target, measured = self.target_or_default(config), self.measured
         least = config.prior_slowdown if self.stale(now_s, config) else 0.0
         blocked = frozen_board or bool(self.upward_block(now_s, config))
@@ -149,21 +269,23 @@ class ApplicationRecord:
             priority=target.priority,
             slowdown_tail=max(_known(measured.slowdown_tail, config.prior_slowdown), least),
             slowdown=_known(measured.slowdown, 1.0),
-            by_element=self._elsewhere(now_s, config),
+            by_element=self._elsewhere(now_s, config, background),
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
+            percentile=self.percentile(config),
             current=None if self.free else self._running(now_s, config),
-            margin=config.margin / 2.0 if self.free else config.margin,
+            margin=self._margin(config),
         )
-        return app if not blocked or self.chosen is None else _without_upward(app, self.chosen)
+        forbidden = self._forbidden(blocked, keep and self.dwells(now_s, config), cores)
+        return replace(app, forbidden=forbidden) if forbidden else app
 
 
 def undominated(points: tuple[OperatingPoint, ...]) -> tuple[OperatingPoint, ...]:
     """Points that no other beats at every clock, by rising latency.
 
-    q beats p where both use the same element, clock domain and threads, neither the clocked part
-    s * latency nor the fixed part (1 - s) * latency is longer, the merit is at least as high, and
-    one of them is strictly better (of equal points the first stays).
+    q beats p where both use the same element, clock domains and threads, no part of its time (clocked, fixed
+    and floor, per memory clock) is longer, the merit is at least as high, and one of them is strictly better
+    (of equal points the first stays).
     """
     merits = ArbiterApplication("", points).merits()
     kept = [
@@ -176,20 +298,31 @@ def undominated(points: tuple[OperatingPoint, ...]) -> tuple[OperatingPoint, ...
 
 def _beats(points: tuple[OperatingPoint, ...], merits: tuple[float, ...], j: int, i: int) -> bool:
     q, p = points[j], points[i]
-    if (q.element, q.clock_domain, q.threads) != (p.element, p.clock_domain, p.threads):
+    if _surroundings(q) != _surroundings(p):
         return False
     if not _same(q.reference_mhz, p.reference_mhz) or math.isnan(q.accuracy) != math.isnan(p.accuracy):
         return False
-    costs = [(x.latency_ms * x.clocked_fraction, x.latency_ms * (1.0 - x.clocked_fraction)) for x in (q, p)]
-    no_worse = costs[0][0] <= costs[1][0] and costs[0][1] <= costs[1][1] and merits[j] >= merits[i]
-    equal = costs[0] == costs[1] and merits[j] == merits[i]
+    costs_q, costs_p = _parts_ms(q), _parts_ms(p)
+    no_worse = all(a <= b for a, b in zip(costs_q, costs_p, strict=True)) and merits[j] >= merits[i]
+    equal = costs_q == costs_p and merits[j] == merits[i]
     return no_worse and (not equal or j < i)
 
 
-def _without_upward(app: ArbiterApplication, chosen: int) -> ArbiterApplication:
-    merits = app.merits()
-    higher = frozenset(i for i, merit in enumerate(merits) if merit > merits[chosen])
-    return replace(app, forbidden=higher)
+def _surroundings(point: OperatingPoint) -> tuple[object, ...]:
+    memory = (point.memory_domain, point.memory_mhz) if point.memory_mhz else ()
+    return (point.element, point.clock_domain, point.threads, memory)
+
+
+def _parts_ms(point: OperatingPoint) -> tuple[float, ...]:
+    if point.memory_mhz:
+        return (*point.clocked_ms, *point.fixed_ms, *point.floor_ms)
+    s = point.clocked_fraction
+    return (point.latency_ms * s, point.latency_ms * (1.0 - s))
+
+
+def _careful(values: tuple[float, ...]) -> float:
+    second = sorted(values)[-2] if len(values) > 1 else values[0]
+    return values[-1] if values[-1] > LEAP * second else second
 
 
 def _same(a: float, b: float) -> bool:

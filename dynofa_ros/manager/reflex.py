@@ -5,8 +5,8 @@ Predicted latency of point p at the target's percentile q, from what was just me
     L_q(p) = overhead_q + slowdown_q * latency_ms(p) * stretch(f)
 
 A point is a sub-network on a placement; slow-downs are kept per element, and forgotten after a window of
-frames that ran elsewhere. Downward at once. Upward only
-after a minimum dwell and with a margin. It moves only along the alternatives of the last valid decision,
+frames that ran elsewhere. Downward at once. Upward only with a margin, a minimum dwell after the last upward
+move and a short calm after a downward one. It moves only along the alternatives of the last valid decision,
 up to the decided point, so that it never fights the arbiter; alone (no decision, or its lease ran out) it
 uses the front of all resident points: none of them beaten in both accuracy (of its precision) and latency.
 """
@@ -26,6 +26,10 @@ from dynofa_ros.manager.qos import DEFAULT_PERCENTILE
 from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
 
 LADDERS_KEPT = 256
+TRUST_S = 0.2
+"""A decision for another element is followed for so long at least: clocks there are read only after it."""
+LATE_FRAMES = 10
+"""At most so many frames before a changed clock became known are taken back."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ class ReflexConfig:
     """Parameters of the reflex."""
 
     dwell_s: float = 1.0
-    """Least time between a change of sub-network and an upward move [s]."""
-    margin: float = 0.05
+    """Least time between two upward moves [s]."""
+    calm_s: float = 0.25
+    """Least time between a downward and an upward move: after a burst of slow frames it returns [s]."""
+    margin: float = 0.01
     """An upward move must leave this share of the target free; less than the manager's margin [1]."""
     default_latency_ms: float = math.nan
     """Target while no decision was ever received [ms]; NaN: keep up with the camera."""
@@ -50,6 +56,10 @@ class Reflex:
     def __init__(self, config: ReflexConfig | None = None) -> None:
         self.config = config or ReflexConfig()
         self.overhead = OverheadEstimator(window=self.config.window)
+        self.waiting = OverheadEstimator(prior=0.0, window=self.config.window)
+        """Overhead that other applications cause, in no other estimate."""
+        self.falls = 0
+        """Moves down so far: a rising count is worth telling the manager at once."""
         self._action: _Action | str = ""
         self._slowdowns: dict[str, SlowdownEstimator] = {}
         self._elsewhere: dict[str, int] = {}
@@ -60,11 +70,17 @@ class Reflex:
         self._ladders: dict[tuple[object, ...], Ladder] = {}
         self._clocks: dict[str, tuple[float, float]] = {}
         self._expected_ms: dict[PointKey, float] = {}
+        self._domains: dict[PointKey, tuple[str, ...]] = {}
+        self._since_clock: dict[str, dict[str, int]] = {}
+        """Per clock domain: frames of each element since its clock was last told."""
+        self._running = self._straddles = self._surprised = False
         self._period_ms = math.nan
         self._decision: SubnetDecision | None = None
         self._decision_until_s = -math.inf
+        self._percentile = DEFAULT_PERCENTILE
+        self._heard_ms: float | None = None
         self._current: OperatingPoint | None = None
-        self._moved_s = -math.inf
+        self._moved_s = self._rose_s = self._trusted_until_s = -math.inf
         self._pin: tuple[OperatingPoint, float] | None = None
 
     # What it learns
@@ -90,10 +106,24 @@ class Reflex:
         self._expected_ms.clear()
         self._expect()
         self._decision, self._decision_until_s, self._pin = None, -math.inf, None
-        self._current, self._moved_s = None, -math.inf
+        self._percentile = DEFAULT_PERCENTILE
+        self._current, self._moved_s, self._rose_s = None, -math.inf, -math.inf
+        self._trusted_until_s = -math.inf
         self._slowdowns = {p.element: SlowdownEstimator(window=self.config.window) for p in points}
+        self._domains = {point.key: point.domains for point in points}
         self._elsewhere.clear()
+        self._since_clock.clear()
+        self._running = self._straddles = self._surprised = False
         self.overhead.reset()
+        self.waiting.reset()
+
+    def on_target(self, latency_ms: float, percentile: float = DEFAULT_PERCENTILE) -> None:
+        """A target as published, which decisions of a manager will take up: it counts until the next one.
+
+        So a manager that is down delays no target. NaN: none. Impossible values are ignored.
+        """
+        if (math.isnan(latency_ms) or 0.0 < latency_ms < math.inf) and 0.0 < percentile < 1.0:
+            self._heard_ms, self._percentile = latency_ms, max(percentile, self._percentile)
 
     def on_decision(self, decision: SubnetDecision, now_s: float) -> None:
         """Take a decision for `validity_ms` from now.
@@ -106,35 +136,84 @@ class Reflex:
         _check_numbers(decision)
         ladder = self._decided_ladder(decision)
         previous, self._decision = self._decision, decision
+        self._heard_ms = None
+        self._percentile = decision.percentile
         before, self._allowed = self._allowed, ladder
+        if self._current is None or (before.top is not ladder.top and self._goes_elsewhere(ladder)):
+            self._trusted_until_s = now_s + TRUST_S
         self._decision_until_s = now_s + decision.validity_ms / 1e3
         if self._may_follow_up(previous, before):
-            self._moved_s = -math.inf
+            self._moved_s = self._rose_s = -math.inf
+
+    def _goes_elsewhere(self, ladder: Ladder) -> bool:
+        top, current = ladder.top, self._current
+        return top is not None and current is not None and top.element != current.element
 
     def set_clock(self, domain: str, mhz: float, full_mhz: float = math.nan) -> None:
-        """Clock now in force in `domain` [MHz]; `full_mhz` where points do not know their reference."""
-        if self._clocks.get(domain) != (mhz, full_mhz):
-            self._clocks[domain] = (mhz, full_mhz)
-            self._expect()
+        """Clock now in force in `domain` [MHz]; `full_mhz` where points do not know their reference.
+
+        Call it with every reading: the clock changed some time since the last one, so the frames since then,
+        and one that runs now, say nothing about the slow-down.
+        """
+        since = self._since_clock.pop(domain, {})
+        if self._clocks.get(domain) == (mhz, full_mhz):
+            return
+        known = domain in self._clocks
+        self._clocks[domain] = (mhz, full_mhz)
+        self._expect()
+        if known:
+            for element, frames in since.items():
+                self._slowdowns[element].drop_newest(min(frames, LATE_FRAMES))
+            self._straddles = self._running
 
     def set_period(self, period_ms: float) -> None:
         """Mean time between received frames [ms]; NaN or <= 0: not known."""
         self._period_ms = period_ms if 0.0 < period_ms < math.inf else math.nan
 
-    def update(self, key: PointKey, inference_ms: float, overhead_ms: float) -> None:
-        """Take the measurement of one frame; unknown points and absurd values are ignored (and counted)."""
+    def update(
+        self,
+        key: PointKey,
+        inference_ms: float,
+        overhead_ms: float,
+        queued_ms: float = 0.0,
+        waited_ms: float = 0.0,
+    ) -> None:
+        """Take the measurement of one frame; unknown points and absurd values are ignored (and counted).
+
+        `waited_ms` is the part of the overhead in which other applications kept its element from it, known
+        only where something queues for elements: told apart, since the arbiter predicts it. `queued_ms` is
+        the part in which it waited for the application's frame before: after a surprisingly slow frame it
+        does not count, since with a sub-network that fits nothing would have waited.
+        """
         point = self._points.get(key)
-        if point is not None:
-            slowdown = self._slowdowns[point.element]
-            self._forget_elsewhere(point.element)
-            slowdown.update(inference_ms / self._expected_ms[key])
-            self.overhead.update(overhead_ms)
-            percentile = self.percentile  # looked up now, so that the next choice finds both ready
-            slowdown.tail(percentile)
-            self.overhead.tail(percentile)
+        self._running, straddles, self._straddles = False, self._straddles, False
+        if point is None:
+            return
+        percentile = self.percentile
+        excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
+        self.overhead.update(overhead_ms - excused_ms - waited_ms)
+        self.overhead.tail(percentile)  # looked up now, so that the next choice finds all ready
+        if waited_ms > 0.0 or len(self.waiting):
+            self.waiting.update(waited_ms)
+        if straddles:
+            return
+        slowdown = self._slowdowns[point.element]
+        self._forget_elsewhere(point.element)
+        ratio = inference_ms / self._expected_ms[key]
+        self._surprised = ratio > slowdown.tail(percentile)
+        if slowdown.update(ratio):
+            self._count_since_clock(point)
+        slowdown.tail(percentile)
+
+    def _count_since_clock(self, point: OperatingPoint) -> None:
+        for domain in self._domains[point.key]:
+            since = self._since_clock.setdefault(domain, {})
+            since[point.element] = since.get(point.element, 0) + 1
 
     def _forget_elsewhere(self, running: str) -> None:
         """What another element suffered a window ago says nothing any more: it may be tried again."""
+        if len(self._slowdowns) == 1:
+            return
         for element, estimator in self._slowdowns.items():
             frames = 0 if element == running else self._elsewhere.get(element, 0) + 1
             if frames == self.config.window:
@@ -165,15 +244,17 @@ class Reflex:
     @property
     def percentile(self) -> float:
         """Percentile of the last target known, 0.95 before any."""
-        return self._decision.percentile if self._decision else DEFAULT_PERCENTILE
+        return self._percentile
 
     def decision(self, now_s: float) -> SubnetDecision | None:
         """The decision whose lease runs, or None."""
         return self._decision if now_s <= self._decision_until_s else None
 
     def target_latency_ms(self, now_s: float) -> float:
-        """Target in force [ms]: that of the last decision even when its lease ran out; NaN: none."""
+        """Target in force [ms]: of the last decision, lease or not, or what was heard since; NaN: none."""
         del now_s
+        if self._heard_ms is not None:
+            return self._heard_ms
         return self._decision.target_latency_ms if self._decision else self.config.default_latency_ms
 
     def expected_ms(self, key: PointKey) -> float:
@@ -181,16 +262,18 @@ class Reflex:
         return self._expected_ms.get(key, math.nan)
 
     def _expect(self) -> None:
+        clocks = {domain: mhz for domain, (mhz, _) in self._clocks.items()}
         for key, point in self._points.items():
-            mhz, full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))
-            self._expected_ms[key] = point.latency_ms * point.stretch(mhz, full_mhz)
+            full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))[1]
+            self._expected_ms[key] = point.time_ms(clocks, full_mhz)
 
     def predicted_ms(self, key: PointKey) -> float:
         """L_q of a point [ms], see the module's equation; NaN for an unknown one."""
         point = self._points.get(key)
         if point is None:
             return math.nan
-        return self.overhead.tail(self.percentile) + self._inference_ms(point)
+        waiting_ms = self.waiting.tail(self.percentile)
+        return self.overhead.tail(self.percentile) + waiting_ms + self._inference_ms(point)
 
     @property
     def last_action(self) -> str:
@@ -206,7 +289,7 @@ class Reflex:
         point = self._pinned(now_s) or self._chosen(now_s)
         if self._current is not None and point is not self._current:
             self._moved_s = now_s
-        self._current = point
+        self._current, self._running = point, True
         return point
 
     def _pinned(self, now_s: float) -> OperatingPoint | None:
@@ -220,26 +303,37 @@ class Reflex:
         ladder = self._allowed if now_s <= self._decision_until_s else self._front
         limit_ms = self._limit_ms(now_s)
         current = self._current
+        if now_s < self._trusted_until_s and ladder.top is not None and ladder is self._allowed:
+            return current if current is ladder.top else self._note("starts", ladder.top, limit_ms, now_s)
         rank = None if current is None else ladder.rank(current)
         best = self._highest(ladder, limit_ms, now_s)
         if current is None or rank is None:
             return self._note("starts", ladder.points[best], limit_ms, now_s)
         if best < rank:
+            self.falls += 1
             return self._note("moves down", ladder.points[best], limit_ms, now_s)
-        if best == rank or now_s - self._moved_s < self.config.dwell_s:
+        if best == rank or self._waits(now_s):
             return current
         best = self._highest(ladder, limit_ms * (1.0 - self._margin()), now_s)
-        return self._note("moves up", ladder.points[best], limit_ms, now_s) if best > rank else current
+        if best <= rank:
+            return current
+        self._rose_s = now_s
+        return self._note("moves up", ladder.points[best], limit_ms, now_s)
+
+    def _waits(self, now_s: float) -> bool:
+        calm, dwell = now_s - self._moved_s, now_s - self._rose_s
+        return calm < self.config.calm_s or dwell < self.config.dwell_s
 
     def _highest(self, ladder: Ladder, limit_ms: float, now_s: float) -> int:
-        """Rank of the highest point that fits `limit_ms`; 0 where none does."""
+        """Rank of the highest point that fits `limit_ms`; of the fastest now where none does."""
         left_ms = limit_ms - self._fixed_ms(now_s)
-        percentile, expected_ms = self.percentile, self._expected_ms
+        percentile, expected_ms = self._percentile, self._expected_ms
         tails = {element: estimator.tail(percentile) for element, estimator in self._slowdowns.items()}
-        for rank in range(len(ladder.points) - 1, 0, -1):
-            if tails[ladder.points[rank].element] * expected_ms[ladder.keys[rank]] <= left_ms:
+        need_ms = [tails[p.element] * expected_ms[k] for p, k in zip(ladder.points, ladder.keys, strict=True)]
+        for rank in range(len(need_ms) - 1, -1, -1):
+            if need_ms[rank] <= left_ms:
                 return rank
-        return 0
+        return need_ms.index(min(need_ms))
 
     def _margin(self) -> float:
         return 0.0 if self._moved_s == -math.inf else self.config.margin
@@ -254,8 +348,9 @@ class Reflex:
 
     def _fixed_ms(self, now_s: float) -> float:
         """What counts beside inference: the overhead, where there is a target [ms]."""
-        no_target = math.isnan(self.target_latency_ms(now_s))
-        return 0.0 if no_target else self.overhead.tail(self.percentile)
+        if math.isnan(self.target_latency_ms(now_s)):
+            return 0.0
+        return self.overhead.tail(self._percentile) + self.waiting.tail(self._percentile)
 
     def _inference_ms(self, point: OperatingPoint) -> float:
         return self._slowdowns[point.element].tail(self.percentile) * self.expected_ms(point.key)
@@ -301,7 +396,7 @@ class Reflex:
         top = self._resident(*named)
         points = [self._resident(*other) for other in others]
         below = points[: points.index(top)] if top in points else []
-        return Ladder(sorted([*below, top], key=lambda point: point.latency_ms), top)
+        return Ladder([*below, top], top)
 
     def _resident(self, subnet: str, placement: str, element: str = "", threads: int = 0) -> OperatingPoint:
         for point in self._by_subnet.get(subnet, ()):

@@ -7,15 +7,24 @@ its percentile by an order of magnitude on measured Jetson data (arXiv 2606.1610
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections import deque
-
-import numpy as np
+from bisect import bisect_left, bisect_right, insort
 
 RECENT = 3
-"""The fast tail is the median of this many samples: two slow ones in succession count, one does not."""
+"""Samples of the fast tail: two slow ones among them count, one does not."""
+USUAL = 0.95
+"""Samples above this quantile of the window are slow."""
+LEAP = 1.5
+"""The larger of two slow samples counts up to this multiple of the other one."""
 CHANCE = 0.005
 """Probability below which a fall of the samples is no accident."""
+SETTLE = (16, 32)
+"""Samples that may be enough to tell that a load has gone: few after a long load, more after a short one."""
+WORTH = 1.03
+"""Factor by which a load that has gone must have raised the tail."""
+CHECK_EVERY = 4
+"""Samples between two looks whether a load has gone."""
+CONFIDENCE_Z = 1.645
+"""Standard normal quantile of a two-sided 90 % interval."""
 
 
 class TailEstimator:
@@ -24,32 +33,39 @@ class TailEstimator:
     With x_(1) >= x_(2) >= ... the n samples of the window, percentile p:
 
         quantile(p) = x_(k + 1),  k = max(1, floor((1 - p) * (n + 1)) - 1)
-        tail(p)     = max(quantile(p), median of the last 3)    at least the prior while n (1 - p) < 1
+        tail(p)     = max(quantile(p), fast)     at least the prior until n (1 - min(p, 0.95)) >= 1 once
+        fast        = median of the last 3; where two or three of them exceed quantile(0.95), the largest
+                      of them, at most 1.5 times the second largest
 
     A new sample exceeds x_(k + 1) with probability (k + 1) / (n + 1), at most 1 - p; only a window too short
-    for its percentile (n < 2 / (1 - p)) allows one outlier more, since one alone shall move nothing.
+    for its percentile (n < 2 / (1 - p)) allows one outlier more, since one alone shall move nothing. A load
+    that arrives while a frame runs slows that frame in part and the next one wholly: the larger tells.
 
     A load that has gone is not remembered for a whole window: with k older samples above all but one
-    of the m = `settle` newest, the window starts over with those m once chance does not explain it,
+    of the m newest (m = 16 or 32), the window starts over with those m once chance does not explain it,
 
         (1 - m / n)^k < 0.005      probability that k of n exchangeable samples all precede the newest m
+
+    and where that lowers the tail by 3 % at least.
     """
 
-    def __init__(self, *, prior: float, low: float, high: float, window: int = 128, settle: int = 32) -> None:
+    def __init__(self, *, prior: float, low: float, high: float, window: int = 128) -> None:
         """`prior` is assumed for want of samples; samples outside [low, high] are ignored and counted."""
         self.prior = prior
         self.ignored = 0
         self._low, self._high = low, high
-        self._settle = min(settle, window // 2)
+        self._settle = tuple(min(m, window // 2) for m in SETTLE)
         self._window = window
-        self._samples: deque[float] = deque()
+        self._samples: list[float] = []
+        """Oldest first; only the last `_count` are in the window, the others are cut off now and then."""
+        self._count = self._updates = self._most = 0
         self._sorted: list[float] = []
-        """The same samples, rising."""
+        """The samples of the window, rising."""
         self._tails: dict[float, float] = {}
         """Tails known since the last sample, by percentile: they are looked up before every frame."""
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return self._count
 
     def update(self, value: float) -> bool:
         """Take one sample. Returns False where it is NaN, infinite or absurd (ignored and counted)."""
@@ -59,20 +75,32 @@ class TailEstimator:
         self._tails.clear()
         self._samples.append(value)
         insort(self._sorted, value)
-        if len(self._samples) > self._window:
-            del self._sorted[bisect_left(self._sorted, self._samples.popleft())]
+        if self._count == self._window:
+            del self._sorted[bisect_left(self._sorted, self._samples[-self._window - 1])]
+            if len(self._samples) > 4 * self._window:
+                del self._samples[: -self._window]
+        else:
+            self._count += 1
+            self._most = max(self._most, self._count)
         self._forget_gone_load()
         return True
 
+    def drop_newest(self, count: int) -> None:
+        """Take back the newest samples: they were judged by something that turned out wrong."""
+        self._keep(self._samples[len(self._samples) - self._count :][: max(self._count - count, 0)])
+
     def reset(self) -> None:
         """Forget all samples (another profile, another machine state); the count of ignored ones stays."""
-        self._samples.clear()
-        self._sorted.clear()
+        self._most = 0
+        self._keep([])
+
+    def _keep(self, samples: list[float]) -> None:
+        self._samples, self._count, self._sorted = samples, len(samples), sorted(samples)
         self._tails.clear()
 
     def median(self) -> float:
         """Median of the window; NaN before the first sample."""
-        n = len(self._sorted)
+        n = self._count
         return (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2.0 if n else math.nan
 
     def tail(self, percentile: float) -> float:
@@ -81,43 +109,65 @@ class TailEstimator:
         if known is not None:
             return known
         tail = max(self._fast(), self._quantile(percentile))
-        if len(self._samples) * (1.0 - percentile) < 1.0:
+        if self._most * (1.0 - min(percentile, USUAL)) < 1.0:
             tail = max(tail, self.prior)
         self._tails[percentile] = tail
         return tail
 
+    def interval(self, percentile: float) -> tuple[float, float]:
+        """Between which values the true quantile lies with 90 % confidence; NaN before the first sample.
+
+        Order statistics with ranks n p -+ 1.645 sqrt(n p (1 - p)), the normal approximation of the binomial
+        count of samples below the quantile; beyond the largest sample the prior stands in.
+        """
+        n = self._count
+        if n == 0:
+            return math.nan, math.nan
+        reach = CONFIDENCE_Z * math.sqrt(n * percentile * (1.0 - percentile))
+        low, high = math.floor(n * percentile - reach), math.ceil(n * percentile + reach)
+        top = self._sorted[high] if high < n else max(self._sorted[-1], self.prior)
+        return self._sorted[max(low, 0)], top
+
     def _fast(self) -> float:
-        recent = [self._samples[-1 - i] for i in range(min(RECENT, len(self._samples)))]
-        return sorted([*recent, *[self.prior] * (RECENT - len(recent))])[RECENT // 2]
+        recent = self._samples[-min(RECENT, self._count) :] if self._count else []
+        median = sorted([*recent, *[self.prior] * (RECENT - len(recent))])[RECENT // 2]
+        usual = self._quantile(USUAL)
+        if max(recent, default=median) <= median or usual == -math.inf:
+            return median
+        slow = sorted([value for value in recent if value > usual])
+        return max(median, min(slow[-1], LEAP * slow[-2])) if len(slow) > 1 else median
 
     def _quantile(self, percentile: float) -> float:
-        n = len(self._samples)
+        n = self._count
         allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
         if n <= allowed:
             return -math.inf
         return self._sorted[n - 1 - allowed]
 
     def _forget_gone_load(self) -> None:
-        n, m = len(self._samples), self._settle
-        if n <= m:
-            return
-        samples = np.asarray(self._samples)
-        newest = samples[-m:]
-        above = int(np.count_nonzero(samples[:-m] > np.partition(newest, m - 2)[m - 2]))
-        if above * math.log1p(-m / n) < math.log(CHANCE):
-            self._samples = deque(newest.tolist())
-            self._sorted = sorted(self._samples)
+        self._updates += 1
+        if self._updates % CHECK_EVERY == 0:
+            for m in self._settle:
+                if self._count > m and self._gone(m):
+                    self._keep(self._samples[-m:])
+
+    def _gone(self, m: int) -> bool:
+        """Whether more samples lie above the newest `m` than chance explains."""
+        second, largest = sorted(self._samples[-m:])[-2:] if m > 1 else (self._samples[-1],) * 2
+        above = self._count - bisect_right(self._sorted, second) - (largest > second)
+        unlikely = above * math.log1p(-m / self._count) < math.log(CHANCE)
+        return unlikely and self._quantile(USUAL) > WORTH * second
 
 
 class SlowdownEstimator(TailEstimator):
     """Slow-down: measured inference time / expected inference time at the clocks in force [1]."""
 
-    def __init__(self, *, prior: float = 1.15, window: int = 128, settle: int = 32) -> None:
-        super().__init__(prior=prior, low=0.05, high=200.0, window=window, settle=settle)
+    def __init__(self, *, prior: float = 1.15, window: int = 128) -> None:
+        super().__init__(prior=prior, low=0.05, high=200.0, window=window)
 
 
 class OverheadEstimator(TailEstimator):
     """Overhead: latency minus inference time, i.e. transport, queue, decoding and publishing [ms]."""
 
-    def __init__(self, *, prior: float = 4.0, window: int = 128, settle: int = 32) -> None:
-        super().__init__(prior=prior, low=0.0, high=60_000.0, window=window, settle=settle)
+    def __init__(self, *, prior: float = 4.0, window: int = 128) -> None:
+        super().__init__(prior=prior, low=0.0, high=60_000.0, window=window)

@@ -48,14 +48,132 @@ class ThermalModel:
             power_w + (state.fast_w - power_w) * fast, power_w + (state.slow_w - power_w) * slow
         )
 
-    def observe(self, temperature_degc: float, power_w: float) -> ThermalState:
-        """State behind a measured temperature: the fast part has followed the power, the slow is the rest."""
-        slow_share = self.r_degc_per_w * (1.0 - self.fast_share)
-        fast_part = self.r_degc_per_w * self.fast_share * power_w
-        return ThermalState(power_w, (temperature_degc - self.t0_degc - fast_part) / slow_share)
-
     def prediction(self, state: ThermalState, horizon_s: float) -> tuple[float, float]:
         """(a, b) with Tj(t + horizon) = a + b * P for constant power P from now on [degC, degC/W]."""
         a = self.temperature_degc(self.advance(state, 0.0, horizon_s))
         b = self.temperature_degc(self.advance(state, 1.0, horizon_s)) - a
         return a, b
+
+
+START_FAST_W, START_SLOW_W, START_OFFSET_DEGC = 2.0, 3.0, 8.0
+"""Standard deviations of the state before the first reading: load unknown, ambient unknown."""
+POWER_ERROR_W = 0.7
+OFFSET_DRIFT_DEGC = 0.3
+"""Per square root of a second: ambient, fan and model error."""
+SENSOR_ERROR_DEGC = 0.5
+JUMP_DEGC = 15.0
+"""A reading further from the prediction is no temperature ..."""
+JUMP_S = 3.0
+"""... unless it goes on for so long."""
+STUCK_DEGC = 2.0
+"""A reading that does not move at all while the model moves by this much is stuck."""
+LONGEST_GAP_S = 60.0
+CAUTION_SIGMA = 2.0
+
+
+class ThermalObserver:
+    """The state behind temperature and power telemetry over time: a Kalman filter of three states.
+
+        x_fast <- P + (x_fast - P) exp(-dt / tau_fast),  x_slow alike with tau_slow,  offset <- offset
+        Tj     =  T0 + offset + R * (w * x_fast + (1 - w) * x_slow) + sensor error
+
+    `offset` takes what the model cannot know: ambient, airflow, another board of the same kind. Predictions
+    add two standard deviations. Readings that are absent, that jump or that are stuck are left out; then
+    the model goes on alone with growing uncertainty, and `trouble` says so.
+    """
+
+    def __init__(self, model: ThermalModel) -> None:
+        self.model = model
+        self.state = ThermalState(math.nan, math.nan)
+        self.offset_degc = 0.0
+        self.trouble = ""
+        self._variance = [
+            [START_FAST_W**2, 0.0, 0.0],
+            [0.0, START_SLOW_W**2, 0.0],
+            [0.0, 0.0, START_OFFSET_DEGC**2],
+        ]
+        weight = model.fast_share
+        self._h = (model.r_degc_per_w * weight, model.r_degc_per_w * (1.0 - weight), 1.0)
+        self._now_s = math.nan
+        self._fitting_s = math.nan
+        self._reading_degc = math.nan
+        self._free = self.state
+        """The state without any correction since the reading last changed."""
+        self._free_start_degc = math.nan
+
+    @property
+    def known(self) -> bool:
+        """Whether there was a power reading to start from."""
+        return not math.isnan(self.state.slow_w)
+
+    def temperature_degc(self) -> float:
+        """Tj as estimated [degC]; NaN before the first power reading."""
+        return self.model.temperature_degc(self.state) + self.offset_degc
+
+    def sigma_degc(self) -> float:
+        """Standard deviation of `temperature_degc`."""
+        return math.sqrt(max(sum(a * b for a, b in zip(self._h, self._ph(), strict=True)), 0.0))
+
+    def prediction(self, horizon_s: float) -> tuple[float, float]:
+        """(a, b) with Tj(t + horizon) <= a + b * P at two standard deviations, for constant power P."""
+        a, b = self.model.prediction(self.state, horizon_s)
+        return a + self.offset_degc + CAUTION_SIGMA * self.sigma_degc(), b
+
+    def take(self, temperature_degc: float, power_w: float, now_s: float) -> None:
+        """Let time pass under `power_w` and take a reading; NaN: none. Times that do not rise are ignored."""
+        if not math.isfinite(power_w) or (self.known and not now_s > self._now_s):
+            return
+        if not self.known:
+            self.state = self._free = self.model.steady(power_w)
+            self._fitting_s = now_s
+        else:
+            self._pass_time(power_w, min(now_s - self._now_s, LONGEST_GAP_S))
+        self._now_s = now_s
+        self._look(temperature_degc, now_s)
+
+    def _pass_time(self, power_w: float, dt_s: float) -> None:
+        self.state = self.model.advance(self.state, power_w, dt_s)
+        self._free = self.model.advance(self._free, power_w, dt_s)
+        keep = (math.exp(-dt_s / self.model.tau_fast_s), math.exp(-dt_s / self.model.tau_slow_s), 1.0)
+        for i, row in enumerate(self._variance):
+            for j in range(3):
+                row[j] *= keep[i] * keep[j]
+        self._variance[0][0] += (POWER_ERROR_W * (1.0 - keep[0])) ** 2
+        self._variance[1][1] += (POWER_ERROR_W * (1.0 - keep[1])) ** 2
+        self._variance[2][2] += OFFSET_DRIFT_DEGC**2 * dt_s
+
+    def _look(self, temperature_degc: float, now_s: float) -> None:
+        if not math.isfinite(temperature_degc):
+            self.trouble = "no temperature is read"
+            return
+        if temperature_degc != self._reading_degc:
+            self._reading_degc, self._free = temperature_degc, self.state
+            self._free_start_degc = self.model.temperature_degc(self.state)
+        elif abs(self.model.temperature_degc(self._free) - self._free_start_degc) > STUCK_DEGC:
+            self.trouble = f"the temperature is stuck at {temperature_degc:.1f} degC"
+            return
+        surprise_degc = temperature_degc - self.temperature_degc()
+        if abs(surprise_degc) > max(JUMP_DEGC, 4.0 * self.sigma_degc()):
+            if now_s - self._fitting_s < JUMP_S:
+                self.trouble = f"the temperature jumps to {temperature_degc:.1f} degC"
+                return
+            self._variance[2][2] = surprise_degc**2
+        self._fitting_s, self.trouble = now_s, ""
+        self._correct(surprise_degc)
+
+    def _ph(self) -> tuple[float, float, float]:
+        h = self._h
+        first, second, third = (row[0] * h[0] + row[1] * h[1] + row[2] * h[2] for row in self._variance)
+        return first, second, third
+
+    def _correct(self, surprise_degc: float) -> None:
+        ph = self._ph()
+        spread = sum(a * b for a, b in zip(self._h, ph, strict=True)) + SENSOR_ERROR_DEGC**2
+        gain = [value / spread for value in ph]
+        self.state = ThermalState(
+            self.state.fast_w + gain[0] * surprise_degc, self.state.slow_w + gain[1] * surprise_degc
+        )
+        self.offset_degc += gain[2] * surprise_degc
+        for i, row in enumerate(self._variance):
+            for j in range(3):
+                row[j] -= gain[i] * ph[j]

@@ -23,7 +23,7 @@ SHARE = share_dir()
 ARGUMENTS: tuple[Argument, ...] = (
     ("family", "", "family of sub-networks: a shipped one's name or a YAML file; empty: as in params_file"),
     ("random_weights", "", "true: run a family without its weights; empty: as in params_file"),
-    ("board", "", "auto, linux or simulated:NAME; empty: as in params_file"),
+    ("board", "", "auto, linux, simulated:NAME or simulated:FILE; empty: as in params_file"),
     ("params_file", str(SHARE / "config" / "dynofa.yaml"), "parameters of all nodes"),
     ("namespace", "", "namespace of all nodes and topics"),
     ("autostart", "true", "false: leave configure and activate to a lifecycle manager of your own"),
@@ -106,8 +106,11 @@ def perception(value: dict[str, str], name: str, application: str, image: str) -
 
 
 def manager(value: dict[str, str]) -> Node:
-    """The manager."""
-    return _node(value, "manager_node", "manager", _given(value, autostart=bool))
+    """The manager; it takes its models from the same board file as a simulated board."""
+    overrides = _given(value, autostart=bool)
+    if value["board"].startswith("simulated:"):
+        overrides["board_model"] = _text(value["board"])
+    return _node(value, "manager_node", "manager", overrides)
 
 
 def board(value: dict[str, str]) -> Node:

@@ -6,13 +6,13 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from dynofa_ros.engine.pipeline import FrameDrop
 from dynofa_ros.errors import RefusedMessage
-from dynofa_ros.manager import decision
-from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, SubnetDecision
+from dynofa_ros.manager import decision, qos
+from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, QosTarget, SubnetDecision
 from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
 from dynofa_ros.nodes.cores import WakeElsewhere
 from dynofa_ros.nodes.cv_bridge_adapter import install as install_cv_bridge
@@ -45,6 +45,7 @@ class PerceptionNode(ManagedNode):
         self._entities: list[tuple[Any, Any]] = []
         self._timers_active: list[Any] = []
         self._stats: Any = None
+        self._fell: Any = None
         self._sequences: dict[str, int] = {}
         self._board_seen_s: float | None = None
         self._refusals = Refusals(self.guard)
@@ -70,13 +71,17 @@ class PerceptionNode(ManagedNode):
             SubnetDecision, "subnet_decision", self.guard(self._on_decision), 10
         )
         board = self.create_subscription(BoardState, "board_state", self.guard(self._on_board), 10)
+        targets = self.create_subscription(QosTarget, "qos_target", self.guard(self._on_target), 10)
         pin = self.create_service(SetSubnet, "~/set_subnet", self._on_set_subnet)
+        self._fell = self.create_guard_condition(self.guard(self._publish_stats))
         self._entities = [
             (self.destroy_publisher, self._stats),
             (self.destroy_publisher, application),
             (self.destroy_subscription, decisions),
             (self.destroy_subscription, board),
+            (self.destroy_subscription, targets),
             (self.destroy_service, pin),
+            (self.destroy_guard_condition, self._fell),
         ]
         info = fill(Application(), self._perception.application, node=self.get_fully_qualified_name())
         info.stamp = self.get_clock().now().to_msg()
@@ -152,7 +157,10 @@ class PerceptionNode(ManagedNode):
             try:
                 arrival = core.next(timeout_s=0.2)
                 if arrival is not None:
+                    falls = core.falls
                     self._handle(core.run(arrival, now=time.monotonic))
+                    if core.falls > falls:
+                        self._fell.trigger()  # the manager learns at once why
             except Exception as error:  # noqa: BLE001 - the worker must outlive any single frame
                 self.guard.failed("inference", error)
 
@@ -175,6 +183,13 @@ class PerceptionNode(ManagedNode):
             self._refuse(f"subnet_decision {message.sequence} of {message.manager_id}: {error}")
             return
         self._sequences = {message.manager_id: message.sequence}
+
+    def _on_target(self, message: QosTarget) -> None:
+        """The manager judges targets; a valid one counts here until it has, so that none waits for it."""
+        if message.application == self._core.application:
+            with suppress(RefusedMessage):
+                target = build(qos.QosTarget, message).validated()
+                self._core.on_target(target.latency_ms, target.percentile)
 
     def _refuse(self, text: str) -> None:
         self._refusals.add(text)

@@ -1,0 +1,99 @@
+"""The arbiter's decisions: how long one takes on one core, whether it is exact, and how both grow with the
+number of combinations. Random questions (`decisions.py`), each asked again and again with other slow-downs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from decisions import combinations, later, question
+from dynofa_ros.manager import arbiter_kernel
+from dynofa_ros.manager.arbiter import NODE_BUDGET, arbitrate
+from harness import Part, Results, Target, at_least, at_most, summary
+
+LARGE_MS, ONE_MS = 2.0, 0.3
+NO_BUDGET = 10**9
+LARGE = {"applications": 4, "points": 50, "cpu_clocks": 32, "gpu_clocks": 20}
+CASES: dict[str, dict[str, Any]] = {
+    "1 application x 6 points x 176 settings": {
+        "applications": 1, "points": 6, "cpu_clocks": 22, "gpu_clocks": 8,
+    },
+    "1 application x 24 points x 176 settings": {
+        "applications": 1, "points": 24, "cpu_clocks": 22, "gpu_clocks": 8,
+    },
+    "2 applications x 24 points x 176 settings": {
+        "applications": 2, "points": 24, "cpu_clocks": 22, "gpu_clocks": 8,
+    },
+    "4 applications x 50 points x 640 settings": LARGE,
+    "the same, waiting for each other's inferences": {**LARGE, "exclusive": True},
+}  # fmt: skip
+GROWTH = (
+    (1, 8, 4, 3), (1, 24, 22, 8), (2, 12, 12, 8), (2, 24, 22, 8), (3, 16, 16, 16), (4, 10, 10, 10),
+    (4, 24, 22, 8), (4, 50, 32, 20), (5, 50, 32, 20), (6, 50, 32, 20),
+)  # fmt: skip
+"""Applications, points of each, clocks of the CPU and of the GPU."""
+
+
+def ask(sizes: dict[str, Any], questions: int, repeats: int, budget: int, compiled: bool) -> Results:
+    """Time decisions; the first of each question, which lays out the tables, is reported by itself."""
+    first_ms, took_ms, nodes, exact, feasible = [], [], [], 0, 0
+    for seed in range(questions):
+        asked, rng = question(seed, **sizes), np.random.default_rng(seed)
+        for repeat in range(1 + repeats):
+            asked = later(asked, rng)
+            start_s = time.perf_counter()
+            result = arbitrate(asked, budget, compiled)
+            elapsed_ms = 1e3 * (time.perf_counter() - start_s)
+            (took_ms if repeat else first_ms).append(elapsed_ms)
+            if repeat:
+                nodes.append(result.nodes)
+                exact += result.exact
+                feasible += result.feasible
+    return {
+        "combinations": combinations(asked),
+        "decision": summary(took_ms),
+        "first_median_ms": float(np.median(first_ms)),
+        "exact_share": exact / len(took_ms),
+        "feasible_share": feasible / len(took_ms),
+        "nodes_median": float(np.median(nodes)),
+        "nodes_max": int(max(nodes)),
+    }
+
+
+def measure(options: argparse.Namespace) -> tuple[Results, list[Target]]:
+    """All cases with the default budget, then growth with it and without."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    questions, repeats = (10, 3) if options.quick else (options.questions, 10)
+    compiled = arbiter_kernel.load() is not None
+    cases = {
+        name: ask(sizes, questions, repeats, NODE_BUDGET, compiled)
+        for name, sizes in tqdm(CASES.items(), desc="cases")
+    }
+    growth = []
+    for applications, points, cpu_clocks, gpu_clocks in tqdm(GROWTH, desc="growth"):
+        sizes = dict(applications=applications, points=points, cpu_clocks=cpu_clocks, gpu_clocks=gpu_clocks)
+        row = {"default": ask(sizes, questions // 2, 3, NODE_BUDGET, compiled)}
+        row["unlimited"] = ask(sizes, questions // 5, 1, NO_BUDGET, compiled)
+        growth.append({**sizes, **row})
+    results = {"search": arbiter_kernel.describe(), "node_budget": NODE_BUDGET, "cases": cases, "growth": growth}
+    large, one = list(cases.values())[3], list(cases.values())[1]
+    return results, [
+        at_most("decision, 4 x 50 x 640, p99", large["decision"]["p99_ms"], LARGE_MS, "ms"),
+        at_least("decision, 4 x 50 x 640, share that is exact", large["exact_share"], 0.95, ""),
+        at_most("decision, 1 x 24 x 176, median", one["decision"]["median_ms"], ONE_MS, "ms"),
+    ]
+
+
+part = Part("decision", __doc__, measure)
+part.parser.add_argument("--questions", type=int, default=200, help="random questions per case")
+
+if __name__ == "__main__":
+    sys.exit(part.main())

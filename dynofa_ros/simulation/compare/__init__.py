@@ -1,0 +1,1 @@
+"""Policies compared over scenarios and seeds: runs, figures, checks, tables and plots."""

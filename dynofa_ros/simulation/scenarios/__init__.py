@@ -1,0 +1,1 @@
+"""Scenario files: what happens to a board and its applications from outside."""
