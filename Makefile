@@ -11,12 +11,12 @@ bootstrap = $(PYTHON) scripts/bootstrap.py
 in_environment = scripts/run.sh
 demo_options = $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(filter-out 0 no false,$(HEADLESS)),--headless) $(DEMO_ARGS)
 
-bench_parts = engine accuracy switch memory startup frame_path transport gpu
+bench_parts = engine accuracy switch memory startup frame_path transport decision gpu
 
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup test-setup bench-setup build demo test lint format bench bench-report clean
+.PHONY: help python setup test-setup bench-setup build demo test lint format bench bench-manager bench-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,6 +61,9 @@ bench: bench-setup ## all benchmarks, then their tables and plots in out/bench/r
 
 $(addprefix bench-,$(bench_parts)): bench-%: bench-setup
 	@$(in_environment) python benchmarks/bench_$*.py $(BENCH_ARGS)
+
+bench-manager: bench-setup ## docs/results_simulated.md: all policies in all scenarios (simulated, takes its time)
+	@$(in_environment) python benchmarks/bench_manager.py $(BENCH_ARGS)
 
 bench-report: bench-setup ## docs/benchmarks.md and its plots from out/bench/*.json
 	@$(in_environment) python benchmarks/report.py --out docs

@@ -19,12 +19,14 @@ PLOTS = {
     "engine": ("benchmark_latency.svg", "benchmark_gemm_share.svg"),
     "frame_path": ("benchmark_frame_path.svg",),
     "switch": ("benchmark_switch.svg",),
+    "decision": ("benchmark_decision.svg",),
 }
 CAPTIONS = {
     "benchmark_latency.svg": "Inference time by sub-network and contender",
     "benchmark_gemm_share.svg": "Fraction of the machine's matrix product",
     "benchmark_frame_path.svg": "Frame path",
     "benchmark_switch.svg": "Decision to ready",
+    "benchmark_decision.svg": "Time of a decision against the number of combinations",
 }
 PREFACE = """# Benchmarks
 

@@ -56,6 +56,7 @@ def save_plots(results: dict[str, Results], folder: Path) -> list[Path]:
             ("engine", "gemm_share", _gemm_share),
             ("frame_path", "frame_path", _frame_path),
             ("switch", "switch", _switch),
+            ("decision", "decision", _decision),
         ):
             if part in results:
                 figure = draw(results[part])
@@ -169,4 +170,36 @@ def _switch(switch: Results) -> Any:
     axes.set_xlabel("decision received to in force for the next frame [µs]")
     axes.set_ylabel("decisions [%]")
     axes.legend(loc="upper right")
+    return figure
+
+
+def _decision(decision: Results) -> Any:
+    """Time of a decision against the number of combinations: median, line to p99, and how many are exact."""
+    figure, (axes, below) = plt.subplots(
+        2, 1, figsize=(7.2, 4.6), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
+    )
+    runs = (
+        ("default", "#3f72d8", f"at most {decision['node_budget']:,} partial choices (default)"),
+        ("unlimited", "#e38331", "until the best is proven"),
+    )
+    for (key, colour, text), offset in zip(runs, (0.85, 1.18), strict=True):
+        rows = [row[key] for row in decision["growth"]]
+        at = offset * np.array([row["combinations"] for row in rows])
+        median = np.array([row["decision"]["median_ms"] for row in rows])
+        p99 = np.array([row["decision"]["p99_ms"] for row in rows])
+        axes.vlines(at, median, p99, color=colour, linewidth=1.5)
+        axes.plot(at, median, linestyle="", marker="o", markersize=6, color=colour, label=text)
+        exact = [100 * row["exact_share"] for row in rows]
+        below.plot(at, exact, marker="o", markersize=4, linewidth=1, color=colour)
+    axes.axhline(2.0, color=LIMIT, linewidth=1.2, linestyle="--", label="target for p99 at 4 x 50 x 640")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator([0.2, 0.5, 1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("decision [ms]: median, line to p99")
+    below.set_ylabel("exact [%]")
+    below.set_ylim(-5, 105)
+    below.set_xlabel("combinations of points and clock settings")
+    figure.legend(loc="outside upper left", ncols=1)
     return figure

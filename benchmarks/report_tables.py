@@ -239,6 +239,21 @@ def gpu(results: Results) -> str:
     return text + table(("sub-network", "", "median (p95) ms", "mJ per inference"), rows)
 
 
+def decision(results: Results) -> str:
+    """The arbiter: times by size, share that is exact."""
+    rows = []
+    for name, row in results["cases"].items():
+        times = row["decision"]
+        cells = [f"{times[key]:.2f} ms" for key in ("median_ms", "p95_ms", "p99_ms", "max_ms")]
+        rows.append([name, f"{row['combinations']:.1e}", *cells, f"{100 * row['exact_share']:.1f} %"])
+    head = ("", "combinations", "p50", "p95", "p99", "max", "proven best")
+    text = (
+        f"Search by {results['search']}, at most {results['node_budget']:,} partial choices; where these do "
+        "not suffice, the result says which term may be improved, and by how much at most."
+    )
+    return f"{table(head, rows)}\n\n{text}"
+
+
 SECTIONS = {
     "engine": ("Inference", engine),
     "accuracy": ("Accuracy of reduced precisions", accuracy),
@@ -248,4 +263,5 @@ SECTIONS = {
     "frame_path": ("Frame path", frame_path),
     "transport": ("End to end over DDS", transport),
     "gpu": ("GPU", gpu),
+    "decision": ("Decisions", decision),
 }

@@ -19,10 +19,11 @@ namespace {
 constexpr double kTolerance = 1e-9;
 constexpr double kFits = 1.0 + 1e-9;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kGlobalSteps = 12;
-constexpr int kLocalSteps = 12;
+constexpr int kGlobalSteps = 10;
+constexpr int kLocalSteps = 8;
 constexpr int kOffered = 64;
 constexpr int kImproved = 3;
+constexpr double kAccuracyScale = 10.0;
 constexpr int64_t kVisit = 32;  // what looking at a setting counts, in partial choices
 
 enum Code : int64_t {
@@ -92,10 +93,12 @@ class Search {
       : j(job),
         apps(int(job.apps)),
         terms(int(job.terms)),
-        resources(int(job.elements) + (std::isfinite(job.most_w) ? 1 : 0)),
+        power_(int(job.elements)),
+        resources(int(job.elements) + 1 + terms),
         busy_(job.elements),
         late_(apps),
         careful_(apps),
+        plain_(job.flawless && !job.allowance_ms),
         left_(job.candidate, job.candidate + job.candidates) {}
 
   void run() {
@@ -135,7 +138,7 @@ class Search {
   bool wins(int64_t s, const int64_t* entry, uint64_t fixed) {
     const double over = couple(s, entry, fixed);
     for (int k = 0; k < terms; ++k) {
-      const bool zero = k > 0 && k < j.flaws && j.flawless && !j.allowance_ms;
+      const bool zero = plain_ && k > 0 && k < j.flaws;
       const double value = zero ? 0.0 : term(k, s, entry, over);
       if (value < j.values[k] - kTolerance) return true;
       if (value > j.values[k] + kTolerance) return false;
@@ -149,12 +152,13 @@ class Search {
     std::fill(busy_.begin(), busy_.end(), 0.0);
     for (int a = 0; a < apps; ++a) {
       const int64_t e = entry[a];
-      over += j.overrun[e];
       if (fixed >> a & 1) {
         busy_[j.element[e]] += j.busy[e];
       } else if (j.only_element[a] >= 0) {
         busy_[j.only_element[a]] += j.least_busy[a * j.settings + s];
       }
+      if (plain_) continue;
+      over += j.overrun[e];
       late_[a] = j.excess[e];
       careful_[a] = j.caution[e];
       if (j.allowance_ms && (fixed >> a & 1)) wait(a, entry, fixed);
@@ -259,19 +263,29 @@ class Search {
 
   // -- prices -------------------------------------------------------------------------------------------
 
-  double use(int r, int64_t e) const {
-    if (r < j.elements) return j.element[e] == r ? j.busy[e] : 0.0;
-    return j.power_w[e] / j.most_w;
+  // Resources: busy time of each element, power, and the accuracy of each level that is settled already.
+  bool scarce(int r) const {
+    if (r < power_) return true;
+    if (r == power_) return std::isfinite(j.most_w);
+    return r - power_ - 1 < open_ && j.code[r - power_ - 1] == kAccuracy;
+  }
+
+  double use(int r, int64_t e, int a) const {
+    if (r < power_) return j.element[e] == r ? j.busy[e] : 0.0;
+    if (r == power_) return j.power_w[e] / j.most_w;
+    return j.concerned[r - power_ - 1] >> a & 1 ? -kAccuracyScale * j.wanted[e] : 0.0;
   }
 
   double capacity(int r, int64_t s) const {
-    if (r < j.elements) return j.limit[r] + (open_ > 0 ? j.values[0] : 0.0);
-    return 1.0 - j.background_w[s] / j.most_w;
+    if (r < power_) return j.limit[r] + (open_ > 0 ? j.values[0] : 0.0);
+    if (r == power_) return 1.0 - j.background_w[s] / j.most_w;
+    return kAccuracyScale * j.values[r - power_ - 1];
   }
 
   double room(const Vector& prices, int64_t s) const {
     double total = -offset(open_, s);
-    for (int r = 0; r < resources; ++r) total += prices[r] * capacity(r, s);
+    for (int r = 0; r < resources; ++r)
+      if (prices[r] > 0.0) total += prices[r] * capacity(r, s);
     return total;
   }
 
@@ -281,7 +295,8 @@ class Search {
     excess.assign(resources, 0.0);
     double norm = 0.0;
     for (int r = 0; r < resources; ++r) {
-      for (int a = 0; a < apps; ++a) excess[r] += use(r, entry[a]);
+      if (!scarce(r)) continue;
+      for (int a = 0; a < apps; ++a) excess[r] += use(r, entry[a], a);
       excess[r] -= capacity(r, s);
       if (excess[r] < 0.0 && prices[r] <= 0.0) excess[r] = 0.0;
       norm += excess[r] * excess[r];
@@ -290,7 +305,7 @@ class Search {
     if (norm < kTolerance) return false;
     const double length = std::max(value - bound, 1e-3 * std::abs(value)) / norm;
     for (int r = 0; r < resources; ++r) {
-      const double highest = open_ == 0 && r < j.elements ? 1.0 : kInfinity;
+      const double highest = open_ == 0 && r < power_ ? 1.0 : kInfinity;
       prices[r] = std::min(std::max(prices[r] + length * excess[r], 0.0), highest);
     }
     return true;
@@ -454,17 +469,20 @@ class Search {
 
   // An entry with what the prices need of it.
   struct Option {
-    int64_t entry, element;
-    double own, busy, power, priced;
+    int64_t entry, element, level;
+    double own, busy, power, accuracy, priced;
   };
 
   Option option(int64_t e, int a) const {
-    const double power = resources > j.elements ? j.power_w[e] / j.most_w : 0.0;
-    return {e, j.element[e], part(open_, e, a), j.busy[e], power, 0.0};
+    Option o{e, j.element[e], power_, part(open_, e, a), j.busy[e], 0.0, 0.0, 0.0};
+    if (scarce(power_)) o.power = use(power_, e, a);
+    for (int r = power_ + 1; r < resources && r - power_ - 1 < open_; ++r)
+      if (scarce(r) && (j.concerned[r - power_ - 1] >> a & 1)) o.level = r, o.accuracy = use(r, e, a);
+    return o;
   }
 
   double priced(const Vector& prices, const Option& o) const {
-    return o.own + prices[o.element] * o.busy + (resources > j.elements ? prices[j.elements] * o.power : 0.0);
+    return o.own + prices[o.element] * o.busy + prices[power_] * o.power + prices[o.level] * o.accuracy;
   }
 
   void branch_all() {
@@ -507,7 +525,10 @@ class Search {
     if (open_ != listed_) list_shares();
     if (!price(s) || !before(lower, j.values)) return;
     list_options(s);
-    for (auto& options : options_) drop_needless(options);
+    for (auto& options : options_) {
+      if (options.empty()) return;
+      drop_needless(options);
+    }
     for (auto& options : options_)
       std::sort(options.begin(), options.end(), [](const Option& x, const Option& y) {
         return x.priced != y.priced ? x.priced < y.priced : x.entry < y.entry;
@@ -561,13 +582,20 @@ class Search {
     }
   }
 
-  // The options of each application at a setting, priced.
+  // The options of each application at a setting that the prices do not rule out by themselves.
   void list_options(int64_t s) {
+    rest_.assign(apps, kInfinity);
+    for (int a = 0; a < apps; ++a)
+      each_share(a, s, [&](const Option& share) { rest_[a] = std::min(rest_[a], priced(prices_, share)); });
+    const double bound = std::accumulate(rest_.begin(), rest_.end(), -room_);
     for (int a = 0; a < apps; ++a) {
       options_[a].clear();
+      const double most = j.values[open_] + kTolerance - bound + rest_[a];
       each_share(a, s, [&](const Option& share) {
+        const double value = priced(prices_, share);
+        if (value > most) return;
         options_[a].push_back(share);
-        options_[a].back().priced = priced(prices_, share);
+        options_[a].back().priced = value;
       });
     }
   }
@@ -588,8 +616,8 @@ class Search {
   // Order of entries by themselves, as `alone.py` has it.
   bool ranks(int64_t p, int64_t q) const {
     const double* const rising[] = {j.overrun, j.excess, j.shortfall, j.caution};
-    for (const double* table : rising)
-      if (differ(table[p], table[q])) return table[p] < table[q];
+    for (int n = 0; n < (j.flawless ? 0 : 4); ++n)
+      if (differ(rising[n][p], rising[n][q])) return rising[n][p] < rising[n][q];
     if (differ(j.wanted[p], j.wanted[q])) return j.wanted[p] > j.wanted[q];
     if (differ(j.power_w[p], j.power_w[q])) return j.power_w[p] < j.power_w[q];
     if (differ(j.merit[p], j.merit[q])) return j.merit[p] > j.merit[q];
@@ -613,8 +641,10 @@ class Search {
   bool price(int64_t s) {
     Vector& prices = trial_;
     prices = prices_;
-    if (open_ == 0)
-      for (double& price : prices) price = std::min(price, 1.0);
+    for (int r = 0; r < resources; ++r) {
+      if (open_ == 0 && r < power_) prices[r] = std::min(prices[r], 1.0);
+      if (!scarce(r)) prices[r] = 0.0;
+    }
     double best = -kInfinity;
     for (int n = 0; n < kLocalSteps; ++n) {
       double bound = -room(prices, s);
@@ -637,12 +667,14 @@ class Search {
   }
 
   Job& j;
-  const int apps, terms, resources;
+  const int apps, terms, power_, resources;
   uint64_t everything_ = 0;
   int open_ = -1, listed_ = -1;
   bool stopped_ = false;
   double room_ = 0.0;
-  Vector busy_, late_, careful_, lower_, excess_, prices_, trial_, rest_, rest_w_;
+  Vector busy_, late_, careful_;
+  const bool plain_;  // nothing gives way but busy time of elements
+  Vector lower_, excess_, prices_, trial_, rest_, rest_w_;
   Entries left_, chosen_, trial_entry_, first_share_;
   std::vector<Option> shares_;
   std::vector<std::vector<Option>> options_;

@@ -3,11 +3,20 @@
 from dynofa_ros.simulation.scenarios.scenario import load_scenario
 from dynofa_ros.simulation.world.truth import truth_of
 
-CORUNNER = "{t: 2, corunner: {element: gpu, slowdown: 1.4, power_w: 1.0}}, {t: 5, corunner: {element: gpu, slowdown: 1.0, power_w: 0.0}}"
-SECOND = "{t: 3, join: {name: rear, family: ofa_mbv3_w12, period_ms: 50, jitter_ms: 3, qos: {latency_ms: 35, min_accuracy: 0.75, objective: min_energy}}}"
+CORUNNER = (
+    "{t: 2, corunner: {element: gpu, slowdown: 1.4, power_w: 1.0}}, "
+    "{t: 5, corunner: {element: gpu, slowdown: 1.0, power_w: 0.0}}"
+)
+SECOND = (
+    "{t: 3, join: {name: rear, family: ofa_mbv3_w12, period_ms: 50, jitter_ms: 3, "
+    "qos: {latency_ms: 35, min_accuracy: 0.75, objective: min_energy}}}"
+)
+CAP = "{t: 3, cap: {domain: gpu, mhz: 510}}, {t: 6, cap: {domain: gpu, mhz: null}}"
 
 
-def application(name="front", *, period_ms=33.3, latency_ms=20, objective="max_accuracy", min_accuracy=0.74, priority=1):
+def application(
+    name="front", *, period_ms=33.3, latency_ms=20, objective="max_accuracy", min_accuracy=0.74, priority=1
+):
     return (
         f"  - {{name: {name}, family: ofa_mbv3_w12, period_ms: {period_ms}, jitter_ms: 2, qos: {{latency_ms: {latency_ms}, "
         f"percentile: 0.95, min_accuracy: {min_accuracy}, objective: {objective}, priority: {priority}}}}}"
@@ -17,9 +26,15 @@ def application(name="front", *, period_ms=33.3, latency_ms=20, objective="max_a
 WORLDS = {
     "accuracy": ([application(latency_ms=16)], CORUNNER),
     "energy": ([application(latency_ms=13, objective="min_energy", min_accuracy=0.76)], CORUNNER),
-    "cap": ([application(latency_ms=15)], "{t: 3, cap: {domain: gpu, mhz: 510}}, {t: 6, cap: {domain: gpu, mhz: null}}"),
+    "cap": (
+        [application(latency_ms=15)],
+        "{t: 3, cap: {domain: gpu, mhz: 510}}, {t: 6, cap: {domain: gpu, mhz: null}}",
+    ),
     "cpu": ([application(period_ms=100, latency_ms=80, objective="min_energy", min_accuracy=0.76)], CORUNNER),
-    "two": ([application(latency_ms=25), application("rear", period_ms=50, latency_ms=40, priority=2)], CORUNNER),
+    "two": (
+        [application(latency_ms=25), application("rear", period_ms=50, latency_ms=40, priority=2)],
+        CORUNNER,
+    ),
     "join": ([application(latency_ms=25, objective="min_energy", min_accuracy=0.76)], SECOND),
     "budget": ([application(latency_ms=20)], "{t: 3, power_budget_w: 7.2}"),
     "mode": ([application(latency_ms=15)], "{t: 4, power_mode: 15W}"),

@@ -61,7 +61,11 @@ def test_arrays_say_what_numbers_say(settings, table):
     point = MEMORY_BOUND if table else ELEMENT
     gpu, emc = np.array(settings).T
     expected = [point.time_ms({"gpu": g, "emc": m}, full_mhz=1000.0) for g, m in settings]
-    assert point.times_ms({"gpu": gpu, "emc": emc}, full_mhz=1000.0) == pytest.approx(expected)
+    clocks = {"gpu": gpu, "emc": emc}
+    assert point.times_ms(clocks, full_mhz=1000.0) == pytest.approx(expected)
+    clocked = [point.clocked_at({"gpu": g, "emc": m}, full_mhz=1000.0) for g, m in settings]
+    assert point.clocked_time_ms(clocks, full_mhz=1000.0) == pytest.approx(clocked)
+    assert np.all(point.clocked_time_ms(clocks, full_mhz=1000.0) <= point.times_ms(clocks, 1000.0) + 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,22 @@ import pytest
 
 from dynofa_ros.simulation.merit import Merit, beats, merit_of
 from dynofa_ros.simulation.policies import make_policy
+from dynofa_ros.simulation.scenarios.scenario import load_scenario
 from dynofa_ros.simulation.world.simulator import play, simulate_idle
+from dynofa_ros.simulation.world.truth import truth_of
 from oracle_worlds import WORLDS, world
 
-RIVALS = ("dynofa", "linux", "powersave", "performance", "alert", "poet", "dvfs_only", "subnet_only", "static_best")
+RIVALS = (
+    "dynofa",
+    "linux",
+    "powersave",
+    "performance",
+    "alert",
+    "poet",
+    "dvfs_only",
+    "subnet_only",
+    "static_best",
+)
 
 RELEASES = {name: name in ("two", "join") for name in WORLDS}
 """Whether a governor has a clock in between, so that its delays are not known exactly."""
@@ -25,12 +37,12 @@ def planned_and_played(truth):
 @pytest.mark.parametrize("name", sorted(WORLDS))
 def test_every_frame_ends_when_it_was_planned_to(tmp_path, name):
     plan, record = planned_and_played(world(tmp_path, name))
-    ends = {
-        (plan.applications[f.frame.application][0], f.frame.index): f.end_s for f in plan.plan.frames
-    }
-    played = [(ends[app, frame.index], frame.end_s) for app, frames in record.frames.items() for frame in frames]
+    ends = {(plan.applications[f.frame.application][0], f.frame.index): f.end_s for f in plan.plan.frames}
+    played = [
+        (ends[app, frame.index], frame.end_s) for app, frames in record.frames.items() for frame in frames
+    ]
     late_ms = np.abs(np.diff(np.array(played), axis=1)).ravel() * 1e3
-    assert np.mean(late_ms < 1e-3) > (0.9 if RELEASES[name] else 0.999)
+    assert np.nanmean(late_ms) < (0.5 if RELEASES[name] else 1e-6)
     assert merit_of(record).misses == plan.plan.misses
 
 
@@ -73,9 +85,9 @@ def test_a_power_budget_is_kept_from_the_next_second_on(tmp_path):
 def test_heat_is_foreseen_on_the_path(tmp_path):
     truth = world(tmp_path, "accuracy", duration_s=30)
     text = truth.scenario.file.read_text(encoding="utf-8")
-    truth.scenario.file.write_text(text.replace("events: [", "events: [{t: 1, ambient_degc: 73}, "), encoding="utf-8")
-    from dynofa_ros.simulation.scenarios.scenario import load_scenario
-    from dynofa_ros.simulation.world.truth import truth_of
+    truth.scenario.file.write_text(
+        text.replace("events: [", "events: [{t: 1, ambient_degc: 73}, "), encoding="utf-8"
+    )
 
     hot = truth_of(load_scenario(truth.scenario.file), 1)
     plan, record = planned_and_played(hot)

@@ -1,6 +1,5 @@
 """The oracle's search equals exhaustive search and carries waiting, switching, actuation and heat."""
 
-import dataclasses
 import itertools
 import math
 
@@ -69,13 +68,13 @@ class OneFrameAtATime:
 
 
 class EverySequence:
-    """The frame model a third time, for all sequences of actions at once: an array each, grown frame by frame."""
+    """The frame model a third time, for all sequences of actions at once, grown frame by frame."""
 
     def __init__(self, problem):
         self.problem, self.actions = problem, problem.actions[0]
 
     def best(self, chunk=0):
-        """The least (misses, below floor, lost accuracy, energy) over all sequences that begin with `chunk`."""
+        """The least (misses, below floor, lost accuracy, energy) of all that begin with `chunk`."""
         n = 1
         state = {name: np.zeros(n) for name in ("free", "changed", "work", "misses", "below", "lost", "idle")}
         state |= {name: np.zeros(n, dtype=int) for name in ("clock", "changes", "before")} | {

@@ -83,6 +83,7 @@ def test_a_stalled_element_draws_its_share():
     )
     active_w = float(power.active_w("gpu", FULL))
     assert power.energy_mj(point, FULL, 2.0) == pytest.approx(2.0 * active_w * (6.0 + 0.3 * 4.0))
+    assert power.energy_mj(point, FULL) == pytest.approx(active_w * float(power.loaded_ms(point, FULL)))
     half = {**FULL, "gpu": 510.0}
     assert power.energy_mj(point, half) == pytest.approx(
         float(power.active_w("gpu", half)) * (12.0 + 0.3 * 4.0)

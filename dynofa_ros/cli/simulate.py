@@ -130,4 +130,4 @@ def _cells(scores: dict[str, Any]) -> list[str]:
 
 
 def _cell(value: float | None, factor: float, digits: int) -> str:
-    return "" if value is None else f"{value * factor:.{digits}f}"
+    return "" if value is None else f"{round(value * factor, digits) + 0.0:.{digits}f}"

@@ -68,7 +68,7 @@ class NativeProgram:
             RuntimeError: a step does not fit its memory, or the number of threads cannot be had.
             MemoryError: no memory left.
         """
-        self._library, self._network = library, None
+        self._library, self._network = library, 0
         self.n_steps, self._activations = len(program.steps), program.activations
         steps = np.ascontiguousarray(program.steps, np.int64)
         weights = np.ascontiguousarray(program.weights, np.float32)
@@ -90,22 +90,21 @@ class NativeProgram:
         if status:
             where = f"step {bad_step.value}: " if bad_step.value >= 0 else ""
             raise RuntimeError(f"native: {where}{_STATUS[status]} refused ({threads} threads)")
-        self._network = made.value
+        self._network = int(made.value or 0)
 
     def bind(self, image: Image, offset: int, output: FloatArray) -> Callable[[], object]:
         """One inference of what `image` then holds; `output` gets what then lies at `offset`.
 
-        The result may be called again and again: everything is checked and converted here.
+        The result may be called again and again, as long as `image`, `output` and this program exist.
 
         Raises:
             RuntimeError: `output` is larger than the activations from there.
         """
         if offset < 0 or offset + output.size > self._activations:
             raise RuntimeError(f"native: no {output.size} values at {offset} of {self._activations}")
-        places = (image.ctypes.data, offset, output.ctypes.data, output.size, None)
-        kinds = (_Pointer, _Int, _Pointer, _Int, _Pointer)
-        arguments = [kind(value) for kind, value in zip(kinds, places, strict=True)]
-        return partial(self._library.run, _Pointer(self._network), *arguments)
+        network, pixels = _Pointer(self._network), _Pointer(image.ctypes.data)
+        place, count = _Pointer(output.ctypes.data), _Int(output.size)
+        return partial(self._library.run, network, pixels, _Int(offset), place, count, None)
 
     def step_times(self, image: Image) -> npt.NDArray[np.float64]:
         """Duration of each step of one inference, in order [s]."""
@@ -123,7 +122,7 @@ class NativeProgram:
             raise RuntimeError(f"native: no {values.size} values at {offset} of {self._activations}")
 
     def __del__(self) -> None:
-        if self._network is not None:
+        if self._network:
             self._library.destroy(self._network)
 
 

@@ -158,10 +158,10 @@ class PerceptionCore:
         with self._lock:
             self._reflex.on_decision(decision, now_s)
 
-    def on_target(self, latency_ms: float, percentile: float) -> None:
+    def on_target(self, latency_ms: float, percentile: float, min_accuracy: float = math.nan) -> None:
         """A target on its way to the manager: it counts from the next frame until a decision replaces it."""
         with self._lock:
-            self._reflex.on_target(latency_ms, percentile)
+            self._reflex.on_target(latency_ms, percentile, min_accuracy)
 
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold one sub-network until `until_s` [s], on its fastest placement where none is named.

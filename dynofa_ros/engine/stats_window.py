@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import dataclass
 
 from dynofa_ros.engine.counters import Totals
 from dynofa_ros.engine.results import FrameResult
@@ -78,19 +76,26 @@ class StatsWindow:
         if not rows:
             nan = math.nan
             return WindowSummary(window_ms, 0, 0, nan, nan, nan, nan, nan if start_s is None else 0.0)
-        latency_ms = np.array([row[0] for row in rows])
-        inference_ms = np.array([row[1] for row in rows])
-        p50, p95 = np.quantile(latency_ms, [0.5, 0.95])
+        latency_ms = sorted(row[0] for row in rows)
+        inference_ms = sorted(row[1] for row in rows)
+        busy_ms = math.fsum(inference_ms)
         return WindowSummary(
             window_ms=window_ms,
             frames=len(rows),
             deadline_misses=sum(not row[2] for row in rows),
-            latency_p50_ms=float(p50),
-            latency_p95_ms=float(p95),
-            latency_max_ms=float(latency_ms.max()),
-            inference_p50_ms=float(np.median(inference_ms)),
-            busy=min(1.0, float(inference_ms.sum()) / window_ms) if window_ms > 0.0 else math.nan,
+            latency_p50_ms=_quantile(latency_ms, 0.5),
+            latency_p95_ms=_quantile(latency_ms, 0.95),
+            latency_max_ms=latency_ms[-1],
+            inference_p50_ms=_quantile(inference_ms, 0.5),
+            busy=min(1.0, busy_ms / window_ms) if window_ms > 0.0 else math.nan,
         )
+
+
+def _quantile(rising: list[float], share: float) -> float:
+    """Quantile of sorted values, linear between them: x_i + (x_(i+1) - x_i) * r, share * (n - 1) = i + r."""
+    index, rest = divmod(share * (len(rising) - 1), 1.0)
+    low = rising[int(index)]
+    return low if rest == 0.0 else low + (rising[int(index) + 1] - low) * rest
 
 
 def compose_stats(
@@ -109,13 +114,15 @@ def compose_stats(
         subnet=running.subnet if running else "",
         placement=running.placement if running else "",
         element=running.element if running else "",
-        **asdict(window),
+        **vars(window),
         period_ms=period_ms,
         overhead_ms=reflex.overhead.tail(reflex.percentile) if measured else math.nan,
         slowdown=reflex.slowdown.median(),
         slowdown_tail=reflex.slowdown.tail(reflex.percentile) if measured else math.nan,
         slowdown_tail_low=low,
         slowdown_tail_high=high,
+        slowdown_burst=reflex.slowdown.burst_tail(reflex.percentile) if measured else math.nan,
+        waited_ms=reflex.waiting_tail(),
         emulated_clocks=emulated_clocks,
         received_total=totals.received,
         inferred_total=totals.inferred,

@@ -60,8 +60,10 @@ class Alone:
         return Choices(self.question, settings, self.entry[:, settings], everybody, self.flawless)
 
 
-def _best_of_segments(question: Question, terms: tuple[FloatArray, ...], alive: BoolArray | None) -> IndexArray:
-    """First entry of each segment with the least terms among those alive; the number of entries where none is."""
+def _best_of_segments(
+    question: Question, terms: tuple[FloatArray, ...], alive: BoolArray | None
+) -> IndexArray:
+    """First entry of each segment with the least terms among those alive; where none is, their number."""
     layout = question.layout
     for term in terms:
         if alive is None and not term.any():

@@ -68,6 +68,12 @@ class StatsView(Protocol):
     @property
     def slowdown_tail_high(self) -> float: ...
     @property
+    def slowdown_burst(self) -> float: ...
+    @property
+    def waited_ms(self) -> float: ...
+    @property
+    def inference_p50_ms(self) -> float: ...
+    @property
     def busy(self) -> float: ...
     @property
     def emulated_clocks(self) -> bool: ...
@@ -98,6 +104,8 @@ class InferenceStats:
     slowdown_tail: float = math.nan
     slowdown_tail_low: float = math.nan
     slowdown_tail_high: float = math.nan
+    slowdown_burst: float = math.nan
+    waited_ms: float = math.nan
     busy: float = math.nan
     emulated_clocks: bool = False
     received_total: int = 0

@@ -40,12 +40,10 @@ from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
 from dynofa_ros.manager.search import Search
 
-NODE_BUDGET = 50_000
+NODE_BUDGET = 20_000
 
 
-def arbitrate(
-    problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: bool = True
-) -> ArbiterResult:
+def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: bool = True) -> ArbiterResult:
     """The best combination by the order above; `node_budget` bounds the partial choices that are examined.
 
     The same problem leads to the same result on every machine.
@@ -61,7 +59,7 @@ def arbitrate(
     search.run()
     bound = search.bound
     chosen = _kept_incumbent(question, search.best)
-    return replace(_result(question, chosen), exact=bound is None, bound=bound, nodes=search.nodes)
+    return replace(result_of(question, chosen), exact=bound is None, bound=bound, nodes=search.nodes)
 
 
 def _kept_incumbent(question: Question, best: Choices) -> Choices:
@@ -113,7 +111,7 @@ def _points(question: Question, choice: Choices) -> tuple[int, ...]:
     return tuple(int(point) - first for point, first in zip(at, layout.first_point, strict=False))
 
 
-def _result(question: Question, choice: Choices) -> ArbiterResult:
+def result_of(question: Question, choice: Choices) -> ArbiterResult:
     """A single choice in words and numbers."""
     problem, layout, heat = question.problem, question.layout, question.problem.heat
     at, setting = choice.everything, int(choice.setting[0])
@@ -126,9 +124,7 @@ def _result(question: Question, choice: Choices) -> ArbiterResult:
         waiting_ms = 0.0 if choice.waiting_ms is None else float(choice.waiting_ms[a, 0])
         latencies.append(app.overhead_ms + tail * float(layout.time_ms[entry]) + waiting_ms)
         known = problem.power is not None
-        energies.append(
-            median * float(layout.time_ms[entry] * layout.active_w[entry]) if known else math.nan
-        )
+        energies.append(median * float(layout.time_ms[entry] * layout.active_w[entry]) if known else math.nan)
     return ArbiterResult(
         choices=points,
         clocks={domain: float(mhz[setting]) for domain, mhz in layout.settings.mhz.items()},

@@ -98,7 +98,7 @@ class ArbiterKernel:
 
         """
         question = alone.question
-        held = [of_setting, kept, alone.setting, question.change_w]
+        held: list[object] = [of_setting, kept, alone.setting, question.change_w]
         entry, values = np.zeros(len(of_setting), np.int64), np.zeros(len(question.kinds))
         bound = np.zeros(len(question.kinds))
         job = _Job(
@@ -132,7 +132,9 @@ def _layout_fields(layout: Layout) -> dict[str, int]:
 
 
 def _laid_out(layout: Layout) -> tuple[dict[str, int], list[object]]:
-    arrays = {name: getattr(layout, name) for name in ("share", "element", "start", "segment_app", "segment_of")}
+    arrays = {
+        name: getattr(layout, name) for name in ("share", "element", "start", "segment_app", "segment_of")
+    }
     arrays["merit"] = layout.entry_merit
     arrays["only_element"] = np.array(layout.only_element, dtype=np.int64)
     fields = {

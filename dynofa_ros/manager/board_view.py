@@ -27,8 +27,9 @@ MOVING_S = 0.5
 EXTERNAL_S = 5.0
 SAME = 0.005
 """Relative difference of a cap and a table's clock that mean the same, as drivers round them."""
-BACKGROUND_STEP = 0.05
-HEAT_STEP_DEGC = 0.5
+BACKGROUND_STEP, NO_BACKGROUND = 0.1, 0.02
+HEAT_STEP_DEGC, HEAT_STEP_SHARE = 0.5, 0.15
+"""The predicted temperature moves in steps of half a degree, or of a share of the distance to the limit."""
 
 Named = TypeVar("Named", Element, ClockDomain, ThermalZone)
 
@@ -161,7 +162,8 @@ class BoardView:
     def _others(self, element: Element, own: float) -> float:
         measured = _share(element.load - own)
         step = self._background.setdefault(element.name, Sticky(0.0, BACKGROUND_STEP))
-        return min(step.follow(measured), 1.0) if measured > BACKGROUND_STEP else 0.0
+        step.follow(measured if measured > NO_BACKGROUND else -BACKGROUND_STEP)
+        return min(max(step.value, 0.0), 1.0)
 
     def power(self) -> BoardPowerModel | None:
         """The power model, corrected by what was measured; None without a model."""
@@ -174,7 +176,9 @@ class BoardView:
             return None
         offset_degc, slope = thermal.prediction(config.thermal_horizon_s)
         limit_degc = trip_degc - config.thermal_margin_degc
-        return HeatLimit(self._heat_degc.follow(offset_degc), slope, limit_degc)
+        power_w = self._power.power_w if self._power else math.nan
+        room_degc = HEAT_STEP_SHARE * max(limit_degc - offset_degc - slope * power_w, 0.0)
+        return HeatLimit(self._heat_degc.follow(offset_degc, room_degc), slope, limit_degc)
 
     def temperature_degc(self) -> float:
         """Junction temperature as estimated [degC]; NaN without a model."""

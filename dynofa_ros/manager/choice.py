@@ -11,7 +11,10 @@ for the others b on the same exclusive element beside which a does not fit: t_b 
 T_b period of b, q_a percentile, n the number of others that may be there. With unrelated phases a frame
 of a finds b at work with a remaining time above w in a share (t_b - w) / T_b of the cases, and each of
 the n others may use up an n-th of 1 - q_a (Boole's inequality). At most one inference of each is in
-front, since every application holds one frame at a time.
+front, since every application holds one frame at a time. Cameras of equal periods keep their phase, though:
+where it was measured how long a waits while b takes t_b now, waiting grows at most by what t_b grows,
+
+    W_ab = max(0, t_b - max((1 - q_a) T_b / n, t_b now - waited_a / n))
 """
 
 from __future__ import annotations
@@ -25,12 +28,16 @@ import numpy as np
 
 from dynofa_ros.manager.layout import Layout
 from dynofa_ros.manager.power_model import FloatArray
-from dynofa_ros.manager.problem import ArbiterInput
+from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput
+from dynofa_ros.manager.remembered import Remembered
 from dynofa_ros.manager.settings import IndexArray
 from dynofa_ros.manager.tables import Tables, least_alone
 
 TOLERANCE = 1e-9
+SAME_PERIOD = 0.01
+"""Relative difference of periods up to which two cameras count as in step."""
 FITS = 1.0 + 1e-9
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -62,7 +69,11 @@ class Question:
 
     @classmethod
     def of(cls, problem: ArbiterInput) -> Question:
-        """Evaluate the tables."""
+        """Evaluate the tables; kept for the last problem."""
+        return _QUESTIONS.get([problem], (), lambda: cls._built(problem))
+
+    @classmethod
+    def _built(cls, problem: ArbiterInput) -> Question:
         layout = Layout.of(problem)
         tables = Tables.of(problem, layout)
         background = layout.idle_w
@@ -138,7 +149,15 @@ class Question:
                 kinds += [Kind(f"{word} count", level)] if len(level) > 1 else []
                 kinds += [Kind(word, level)]
         kinds += [Kind("margin", everybody), *(Kind("accuracy", level) for level in self.wanting)]
-        return (*kinds, Kind("cost", everybody), Kind("accuracy of the others", everybody), Kind("clocks", ()))
+        return (
+            *kinds,
+            Kind("cost", everybody),
+            Kind("accuracy of the others", everybody),
+            Kind("clocks", ()),
+        )
+
+
+_QUESTIONS: Remembered[Question] = Remembered(1)
 
 
 @dataclass(frozen=True)
@@ -202,11 +221,12 @@ class Choices:
 
     def power_w(self, index: IndexArray) -> FloatArray:
         """Board power [W]; busy time without a model."""
-        return self.question.background_w[self.setting[index]] + self.total(self.question.tables.power_w, index)
+        applications_w = self.total(self.question.tables.power_w, index)
+        return np.asarray(self.question.background_w[self.setting[index]] + applications_w)
 
     def cost_w(self, index: IndexArray) -> FloatArray:
         """Board power and what changing the clocks costs over the horizon [W]."""
-        return self.power_w(index) + self.question.change_w[self.setting[index]]
+        return np.asarray(self.power_w(index) + self.question.change_w[self.setting[index]])
 
     def busy(self, index: IndexArray) -> FloatArray:
         """Busy share of each element, shape (elements, len(index)): of the applications that are not open,
@@ -234,7 +254,7 @@ class Choices:
 
     def of_target(self, a: int, index: IndexArray) -> FloatArray:
         """Latency relative to the target, waiting included."""
-        own = self.question.tables.of_target[self.entry[a][index]]
+        own: FloatArray = self.question.tables.of_target[self.entry[a][index]]
         waiting = self.waiting_ms
         target_ms = self.question.problem.applications[a].latency_ms
         if waiting is None or a in self.open_apps or math.isnan(target_ms):
@@ -245,7 +265,7 @@ class Choices:
         """Latency above the target of application `a`, relative to the target."""
         if self.waiting_ms is None or a in self.open_apps:
             return np.asarray(self.question.tables.excess[self.entry[a][index]])
-        return np.maximum(self.of_target(a, index) - 1.0, 0.0)
+        return np.asarray(np.maximum(self.of_target(a, index) - 1.0, 0.0))
 
     def shortfall(self, a: int, index: IndexArray) -> FloatArray:
         """Accuracy of application `a` that is missing to its floor."""
@@ -257,7 +277,8 @@ class Choices:
         if self.waiting_ms is None or a in self.open_apps:
             return np.asarray(tables.caution[entry])
         tight = self.of_target(a, index) > 1.0 - self.question.problem.applications[a].margin
-        return np.maximum(tables.caution[entry], (tables.guarded[entry] & tight).astype(float))
+        guarded = tables.guarded[entry] & tight
+        return np.asarray(np.maximum(tables.caution[entry], guarded.astype(float)))
 
     @cached_property
     def waiting_ms(self) -> FloatArray | None:
@@ -283,7 +304,9 @@ class Choices:
 
     def picked(self, index: IndexArray) -> Choices:
         """Some of the choices."""
-        return Choices(self.question, self.setting[index], self.entry[:, index], self.open_apps, self.flawless)
+        return Choices(
+            self.question, self.setting[index], self.entry[:, index], self.open_apps, self.flawless
+        )
 
     def values(self, index: IndexArray) -> FloatArray:
         """All terms, shape (terms, len(index))."""
@@ -329,6 +352,16 @@ def _allowances(problem: ArbiterInput, layout: Layout) -> tuple[FloatArray, froz
         coupled.add(number)
         for a in there:
             for b in there:
-                period_ms = apps[b].period_ms if apps[b].period_ms > 0.0 else 0.0
-                allowance[a, b, number] = (1.0 - apps[a].percentile) * period_ms / (len(there) - 1)
+                allowance[a, b, number] = _allowance_ms(apps[a], apps[b], name, len(there) - 1)
     return allowance, frozenset(coupled)
+
+
+def _allowance_ms(app: ArbiterApplication, other: ArbiterApplication, element: str, others: int) -> float:
+    """How long an inference of `other` may be before `app` has to wait for it."""
+    period_ms = other.period_ms if other.period_ms > 0.0 else 0.0
+    of_any_phase = (1.0 - app.percentile) * period_ms / others
+    in_step = abs(app.period_ms - other.period_ms) <= SAME_PERIOD * other.period_ms
+    if not (in_step and app.measured_on == other.measured_on == element):
+        return of_any_phase
+    as_measured = other.occupies_ms - app.waited_ms / others
+    return max(of_any_phase, as_measured) if math.isfinite(as_measured) else of_any_phase

@@ -47,7 +47,7 @@ class ManagerConfig:
     """How far ahead the temperature is predicted [s]."""
     inertia_w: float = 0.05
     """Saving below which nothing is changed for power alone [W]."""
-    settle_s: float = 0.25
+    settle_s: float = 0.1
     """After a change of clocks measured slow-downs are not believed for so long: some frames ran at other
     clocks than were known [s]."""
     dry_run: bool = False

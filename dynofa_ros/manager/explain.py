@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from dynofa_ros.manager.arbiter import arbitrate
+import numpy as np
+
+from dynofa_ros.manager.arbiter import result_of
+from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.operating_point import OperatingPoint, label
+from dynofa_ros.manager.order import first
 from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
 from dynofa_ros.manager.qos import Objective, QosTarget
+from dynofa_ros.manager.reach import Reach
+from dynofa_ros.manager.settings import IndexArray
 
 WORDS = {
     "latency": "misses its latency target",
@@ -65,7 +71,8 @@ def _next_larger(problem: ArbiterInput, result: ArbiterResult, index: int, block
     if not higher:
         return "", "no more accurate sub-network is resident"
     candidate = min(higher, key=lambda i: merits[i])
-    other = arbitrate(_only(problem, result, index, candidate))
+    settings = _with(problem, result, index, candidate)
+    other = result_of(settings.question, settings.picked(_best(settings)))
     name = label(app.points[candidate], app.points)
     need = f"{name} would need {other.latency_ms[index]:.1f} ms"
     if other.feasible:
@@ -77,28 +84,40 @@ def _next_larger(problem: ArbiterInput, result: ArbiterResult, index: int, block
     if violations[0] == "keep_up":
         return "keep_up", f"{name} cannot keep up with the camera every {app.period_ms:.1f} ms"
     if violations[0] == "latency":
-        return _latency_or_power(problem, result, index, candidate, need)
+        return _latency_or_power(settings, need)
     return violations[0], f"with {name} {WORDS.get(violations[0], violations[0] + ' over its limit')}"
 
 
-def _latency_or_power(
-    problem: ArbiterInput, result: ArbiterResult, index: int, candidate: int, need: str
-) -> tuple[str, str]:
+def _latency_or_power(settings: Choices, need: str) -> tuple[str, str]:
     """A missed latency is the budget's or the heat's doing where it would hold without them."""
-    variant = _only(problem, result, index, candidate)
-    apps = tuple(replace(app, max_power_w=math.nan) for app in variant.applications)
-    if arbitrate(replace(variant, applications=apps)).feasible:
+    problem, everything = settings.question.problem, settings.everything
+    fits = settings.busy_excess(everything)
+    for a in settings.apps:
+        fits = fits + settings.excess(a, everything) + settings.shortfall(a, everything)
+    power_w = settings.power_w(everything)[fits <= TOLERANCE]
+    heat = problem.heat
+    cool = power_w
+    if heat is not None:
+        cool = power_w[heat.offset_degc + heat.degc_per_w * power_w <= heat.limit_degc]
+    if len(cool) and problem.power is not None and problem.max_power_w < math.inf:
         return "power_budget", f"{need} within {problem.max_power_w:g} W"
-    if arbitrate(replace(variant, applications=apps, heat=None)).feasible:
+    if len(power_w) and not len(cool):
         return "temperature", f"{need} at the clocks that heat allows"
     return "latency", need
 
 
-def _only(problem: ArbiterInput, result: ArbiterResult, index: int, candidate: int) -> ArbiterInput:
-    """The problem with one application at `candidate` and all others as chosen; only clocks are left open."""
-    picked = [candidate if i == index else choice for i, choice in enumerate(result.choices)]
-    apps = tuple(
-        replace(app, current=None, forbidden=frozenset(range(len(app.points))) - {i})
-        for app, i in zip(problem.applications, picked, strict=True)
-    )
-    return replace(problem, applications=apps, incumbent=None)
+def _with(problem: ArbiterInput, result: ArbiterResult, index: int, candidate: int) -> Choices:
+    """One application at `candidate` and all others as chosen, at every clock setting."""
+    question = Question.of(problem)
+    layout = question.layout
+    points = np.array([candidate if i == index else choice for i, choice in enumerate(result.choices)])
+    settings = np.arange(layout.settings.count)
+    first_points = np.array(layout.first_point[:-1])
+    return Choices(question, settings, layout.entries((first_points + points)[:, None], settings[None, :]))
+
+
+def _best(settings: Choices) -> IndexArray:
+    """The setting that gives way least, in the order of the arbiter."""
+    reach = Reach.of(settings.question)
+    above_w = np.maximum(settings.power_w(settings.everything) - reach.limit_w, 0.0)
+    return first(settings, np.flatnonzero(above_w <= above_w.min() + TOLERANCE))

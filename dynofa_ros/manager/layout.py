@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.power_model import FloatArray, element_share
@@ -89,11 +91,13 @@ class Layout:
 
     def entries(self, points: IndexArray, settings: IndexArray) -> IndexArray:
         """Entries of points (numbered through) at settings, arrays that broadcast."""
-        found: IndexArray = self.base[points] + self.stride[points] * self.local_index[self.local[points], settings]
+        found: IndexArray = (
+            self.base[points] + self.stride[points] * self.local_index[self.local[points], settings]
+        )
         return found
 
 
-_LAYOUTS: Remembered[Layout] = Remembered(16)
+_LAYOUTS: Remembered[Layout] = Remembered(64)
 
 
 class _Builder:
@@ -107,6 +111,8 @@ class _Builder:
         self.domains = tuple(table.domain for table in problem.clocks)
         self.full_mhz = {table.domain: table.full_mhz for table in problem.clocks}
         self.cores = {element.name: element.cores for element in problem.elements}
+        power = problem.power
+        self.stalling = {e.element: power for e in power.elements if e.stalled_share != 1.0} if power else {}
         self.columns: dict[str, list[FloatArray | IndexArray]] = {}
         self.starts: list[IndexArray] = []
         self.locals: dict[tuple[str, ...], int] = {}
@@ -127,11 +133,13 @@ class _Builder:
         groups = max((len(rows) for rows in segment_of), default=1)
         padded = [[*rows, *[rows[0]] * (groups - len(rows))] for rows in segment_of]
         columns = {name: np.concatenate(parts) for name, parts in self.columns.items()}
-        app_of_entry = columns.pop("app")
+        app_of_entry = np.asarray(columns.pop("app"), dtype=np.intp)
         start = np.concatenate(self.starts)
         segment = np.repeat(np.arange(len(start)), np.diff(np.append(start, self.entries)))
         by_time = np.lexsort([columns["time_ms"], columns["share"], columns["element"], segment])
-        accuracies = np.nan_to_num(np.array([point.accuracy for app in apps for point in app.points]), nan=0.0)
+        accuracies = np.nan_to_num(
+            np.array([point.accuracy for app in apps for point in app.points]), nan=0.0
+        )
         merit = np.array([merit for app in apps for merit in app.merits()])
         return Layout(
             settings=self.settings,
@@ -155,7 +163,10 @@ class _Builder:
             only_element=tuple(self._only_element(app.points) for app in apps),
             local_index=np.stack([seen.index for seen in self.seen]),
             idle_w=self._idle_w(),
-            element_w={element: self._element_w(element, self.settings.mhz, self.settings.count) for element in self._powered()},
+            element_w={
+                element: self._element_w(element, self.settings.mhz, self.settings.count)
+                for element in self._powered()
+            },
             **columns,  # type: ignore[arg-type]
         )
 
@@ -172,13 +183,20 @@ class _Builder:
         return rows
 
     def _group(
-        self, number: int, first: int, points: Sequence[OperatingPoint], members: list[int], seen: LocalSettings
+        self,
+        number: int,
+        first: int,
+        points: Sequence[OperatingPoint],
+        members: list[int],
+        seen: LocalSettings,
     ) -> None:
         width = len(members)
         shape = (seen.count, width)
         chosen = [points[index] for index in members]
         shares = np.array([element_share(point, self.cores.get(point.element, 0)) for point in chosen])
-        watts = np.stack([self._element_w(point.element, seen.mhz, seen.count) for point in chosen], axis=1)
+        names = {point.element for point in chosen}
+        element_w = {name: self._element_w(name, seen.mhz, seen.count) for name in names}
+        watts = np.stack([element_w[point.element] for point in chosen], axis=1)
         elements = np.array([self.elements.index(point.element) for point in chosen], dtype=np.intp)
         domains = np.array([self._domain(point) for point in chosen], dtype=np.intp)
         per_point = {
@@ -218,7 +236,11 @@ class _Builder:
         return frozenset([*point.domains, *feeding])
 
     def _domain(self, point: OperatingPoint) -> int:
-        return self.domains.index(point.clock_domain) if point.clock_domain in self.domains else len(self.domains)
+        return (
+            self.domains.index(point.clock_domain)
+            if point.clock_domain in self.domains
+            else len(self.domains)
+        )
 
     def _own_mhz(self, point: OperatingPoint, seen: LocalSettings) -> FloatArray:
         return seen.mhz.get(point.clock_domain, np.full(seen.count, math.inf))
@@ -230,10 +252,10 @@ class _Builder:
 
     def _loaded(self, point: OperatingPoint, seen: LocalSettings) -> FloatArray:
         """Mean share of the active power while an inference runs."""
-        if self.problem.power is None:
+        if point.element not in self.stalling:
             return np.ones(seen.count)
         full_mhz = self.full_mhz.get(point.clock_domain, math.nan)
-        loaded_ms = self.problem.power.loaded_ms(point, clocks_of(self.problem, seen.mhz), full_mhz)
+        loaded_ms = self.stalling[point.element].loaded_ms(point, clocks_of(self.problem, seen.mhz), full_mhz)
         return np.asarray(loaded_ms / self._times(point, seen))
 
     def _element_w(self, element: str, mhz: dict[str, FloatArray], count: int) -> FloatArray:
@@ -256,7 +278,7 @@ class _Builder:
         return np.array(np.broadcast_to(idle_w, (self.settings.count,)))
 
 
-def _runs(*keys: FloatArray | IndexArray) -> IndexArray:
+def _runs(*keys: npt.NDArray[np.number[Any]]) -> IndexArray:
     """Number of the run of equal keys that each element is in."""
     new = np.any([key[1:] != key[:-1] for key in keys], axis=0)
     return np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(new)])

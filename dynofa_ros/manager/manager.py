@@ -23,6 +23,7 @@ from dynofa_ros.manager.arbiter import arbitrate
 from dynofa_ros.manager.board_view import BoardView
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import ManagerOutput
+from dynofa_ros.manager.headroom import with_headroom
 from dynofa_ros.manager.issue import Issuer, used_domains
 from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.power_model import element_share
@@ -229,7 +230,8 @@ class Manager:
         for known in self._solved:
             if known[0] == problem:
                 return known
-        self._solved.append((problem, arbitrate(problem)))
+        bursts = [record.measured.burst for record in records]
+        self._solved.append((problem, with_headroom(problem, arbitrate(problem), bursts, arbitrate)))
         return self._solved[-1]
 
     def _forget(self, now_s: float) -> None:

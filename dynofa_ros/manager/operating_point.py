@@ -69,13 +69,23 @@ class OperatingPoint:
 
     def time_ms(self, clocks: Mapping[str, float], full_mhz: float = math.nan) -> float:
         """L at `clocks` (domain to MHz); `full_mhz` stands in for a reference clock that is not known."""
-        reference_mhz = self.reference_mhz if _positive(self.reference_mhz) else full_mhz
-        f_mhz = clocks.get(self.clock_domain, math.nan)
-        r = reference_mhz / f_mhz if _positive(f_mhz) and _positive(reference_mhz) else 1.0
+        r = self._ratio(clocks, full_mhz)
         if not self.memory_mhz:
             return self.latency_ms * (self.clocked_fraction * r + 1.0 - self.clocked_fraction)
         j = self._row(clocks.get(self.memory_domain, math.nan))
         return max(self.clocked_ms[j] * r + self.fixed_ms[j], self.floor_ms[j])
+
+    def clocked_at(self, clocks: Mapping[str, float], full_mhz: float = math.nan) -> float:
+        """The part of `time_ms` that scales with 1/f: latency_ms * s * r, or clocked_ms[j] * r."""
+        r = self._ratio(clocks, full_mhz)
+        if not self.memory_mhz:
+            return self.latency_ms * self.clocked_fraction * r
+        return self.clocked_ms[self._row(clocks.get(self.memory_domain, math.nan))] * r
+
+    def _ratio(self, clocks: Mapping[str, float], full_mhz: float) -> float:
+        reference_mhz = self.reference_mhz if _positive(self.reference_mhz) else full_mhz
+        f_mhz = clocks.get(self.clock_domain, math.nan)
+        return reference_mhz / f_mhz if _positive(f_mhz) and _positive(reference_mhz) else 1.0
 
     def times_ms(self, clocks: Mapping[str, FloatArray | float], full_mhz: float = math.nan) -> FloatArray:
         """`time_ms` for clocks that are numbers or arrays which broadcast; the same equation."""
@@ -89,7 +99,7 @@ class OperatingPoint:
     def clocked_time_ms(
         self, clocks: Mapping[str, FloatArray | float], full_mhz: float = math.nan
     ) -> FloatArray:
-        """The part of `times_ms` that scales with 1/f: latency_ms * s * r, or clocked_ms[j] * r."""
+        """`clocked_at` for clocks that are numbers or arrays which broadcast."""
         r = self._ratios(np.asarray(clocks.get(self.clock_domain, math.nan), dtype=float), full_mhz)
         if not self.memory_mhz:
             return np.asarray(self.latency_ms * self.clocked_fraction * r)

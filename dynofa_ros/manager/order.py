@@ -60,7 +60,9 @@ def first_per_row(choices: Choices, leading: FloatArray, row: IndexArray, flawle
     return index[np.searchsorted(place[index], np.arange(rows))]
 
 
-def _columns(choices: Choices, leading: FloatArray, flawless: bool) -> Iterator[Callable[[IndexArray], FloatArray]]:
+def _columns(
+    choices: Choices, leading: FloatArray, flawless: bool
+) -> Iterator[Callable[[IndexArray], FloatArray]]:
     yield lambda index: leading[index]
     kinds = choices.question.kinds
     if flawless:

@@ -111,8 +111,14 @@ class BoardPowerModel:
 
     def energy_mj(self, point: OperatingPoint, clocks: Mapping[str, float], slowdown: float = 1.0) -> float:
         """Energy of one inference above idle [mJ]: E of the equation above, stretched by `slowdown`."""
-        active_w = float(self.active_w(point.element, clocks))
-        return self.share(point) * active_w * slowdown * float(self.loaded_ms(point, clocks))
+        for element in self.elements:
+            if element.element == point.element:
+                active_w = element.active_w * element.scale_at(clocks.get(element.domain, math.nan))
+                time_ms = point.time_ms(clocks)
+                clocked_ms = min(point.clocked_at(clocks), time_ms)
+                loaded_ms = clocked_ms + element.stalled_share * (time_ms - clocked_ms)
+                return element_share(point, element.cores) * active_w * slowdown * loaded_ms
+        return 0.0
 
     def loaded_ms(
         self, point: OperatingPoint, clocks: Mapping[str, FloatArray | float], full_mhz: float = math.nan

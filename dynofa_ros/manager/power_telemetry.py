@@ -1,9 +1,9 @@
 """Measured board power beside the model's: what the model misses, and whether the sensor can be believed.
 
-    bias <- bias + (1 - exp(-dt / 2 s)) * (measured - P(clocks, loads) - bias)
+    bias <- bias + (1 - exp(-dt / 5 s)) * (measured - P(clocks, loads) - bias)
 
 What the board draws beyond the model (fan, carrier board, camera) is constant for a decision, so it is added
-to the model's base power, in steps of a quarter of a watt that round up.
+to the model's base power, in steps of 0.4 W that round up.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.manager.sticky import Sticky
 
 LOWEST_W, HIGHEST_W = 0.1, 2000.0
-TAU_S = 2.0
-STEP_W = 0.25
+TAU_S = 5.0
+STEP_W = 0.4
 STUCK_W = 0.6
 """A reading that does not move at all while the model moves by this much is stuck."""
 STUCK_S = 1.5

@@ -55,7 +55,9 @@ class Prices:
         start = np.searchsorted(entries, layout.start)
         term = np.where(self.kept[entries], self._term(entries), np.inf)
         uses = self._uses(entries)
-        prices = self._ascend(value, settings[:: 1 + len(settings) // LOOKED_AT], steps, entries, start, term, uses)
+        prices = self._ascend(
+            value, settings[:: 1 + len(settings) // LOOKED_AT], steps, entries, start, term, uses
+        )
         count = layout.settings.count
         priced = term + prices @ uses
         least = np.minimum.reduceat(priced, start)[layout.segment_of[:, :, settings]].min(axis=1)
@@ -69,11 +71,22 @@ class Prices:
         self.bounds[settings] = least.sum(axis=0) - self.room[settings]
 
     def _ascend(
-        self, value: float, settings: IndexArray, steps: int, entries: IndexArray, start: IndexArray, term: FloatArray, uses: FloatArray
+        self,
+        value: float,
+        settings: IndexArray,
+        steps: int,
+        entries: IndexArray,
+        start: IndexArray,
+        term: FloatArray,
+        uses: FloatArray,
     ) -> FloatArray:
         """The prices with the largest smallest bound that a few steps lead to."""
         segment_of = self.question.layout.segment_of[:, :, settings]
-        capacities, offset, highest = self._capacities(settings), self._offset(settings), self._highest_prices()
+        capacities, offset, highest = (
+            self._capacities(settings),
+            self._offset(settings),
+            self._highest_prices(),
+        )
         ends = np.append(start[1:], len(entries))
         prices = best_prices = np.zeros(len(uses))
         best = -np.inf
@@ -108,7 +121,9 @@ class Prices:
     def _capacities(self, settings: IndexArray) -> FloatArray:
         """What there is of each, shape (resources, settings)."""
         question = self.question
-        limits = np.broadcast_to((question.limits + self.excess)[:, None], (len(question.limits), len(settings)))
+        limits = np.broadcast_to(
+            (question.limits + self.excess)[:, None], (len(question.limits), len(settings))
+        )
         if self.most_w == np.inf:
             return limits
         return np.vstack([limits, 1.0 - question.background_w[settings] / self.most_w])

@@ -40,6 +40,12 @@ class ArbiterApplication:
     margin: float = 0.0
     percentile: float = DEFAULT_PERCENTILE
     """Share of the frames that must meet the target; decides how much waiting counts."""
+    waited_ms: float = math.nan
+    """Measured waiting behind other applications at `percentile`, as long as these do as now; NaN: not known."""
+    occupies_ms: float = math.nan
+    """Median time of the inference that runs now; NaN: not known."""
+    measured_on: str = ""
+    """Element on which the last two were measured."""
     switch_ms: float = 0.0
     """How long a change of point keeps the element of the new one busy."""
 
@@ -125,9 +131,8 @@ class ArbiterInput:
 
 @dataclass(frozen=True)
 class Bound:
-    """How far a choice can be from the best: equal in all terms before `term`, in which none is below `least`.
-
-    Terms are minimised; accuracies count negatively.
+    """How far a choice may be from the best: no choice ranks before it in a term before `term`, and none is
+    below `least` in that one. Terms are minimised; accuracies count negatively.
     """
 
     term: str

@@ -9,7 +9,6 @@ import numpy as np
 
 from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.power_model import FloatArray
-from dynofa_ros.manager.settings import IndexArray
 from dynofa_ros.manager.tables import BoolArray
 
 
@@ -21,6 +20,8 @@ class Reach:
     """
 
     question: Question
+    limit_w: float
+    """Power at which budget and temperature limit are just kept."""
     most_w: float
     """Power that keeps budget and temperature limit, or exceeds them as little as possible."""
     within: BoolArray
@@ -34,13 +35,15 @@ class Reach:
         problem, count = question.problem, question.layout.settings.count
         limit_w = problem.max_power_w
         if problem.heat is not None and problem.heat.degc_per_w > 0.0:
-            limit_w = min(limit_w, (problem.heat.limit_degc - problem.heat.offset_degc) / problem.heat.degc_per_w)
+            limit_w = min(
+                limit_w, (problem.heat.limit_degc - problem.heat.offset_degc) / problem.heat.degc_per_w
+            )
         if problem.power is None or limit_w == math.inf:
-            return cls(question, math.inf, np.ones(count, dtype=bool), None)
+            return cls(question, math.inf, math.inf, np.ones(count, dtype=bool), None)
         least_w = question.least_power_w
         total_w = question.background_w + least_w.sum(axis=0)
         most_w = max(limit_w, float(total_w.min()))
-        return cls(question, most_w, total_w <= most_w + TOLERANCE, least_w)
+        return cls(question, limit_w, most_w, total_w <= most_w + TOLERANCE, least_w)
 
     def allowed(self, choices: Choices) -> BoolArray:
         """Whether power can still be kept, open applications taking the least."""

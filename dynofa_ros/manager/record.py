@@ -21,6 +21,8 @@ SLACK = 0.01
 """Share by which a value that decisions rest on may exceed what was measured."""
 OVERHEAD_STEP_MS = 0.1
 LEAST_SLOWDOWN, LARGEST_SLOWDOWN = 0.05, 200.0
+BURST, LARGEST_BURST, BURST_SLACK = 1.25, 3.0, 0.03
+"""Long tail of the slow-down over its tail: until it is known, at most, and the room of its steps [1]."""
 CONTESTED_S = 5.0
 ELSEWHERE_S, LONGEST_ELSEWHERE_S = 10.0, 160.0
 """What an element suffered longer ago says nothing any more: it may be tried again; twice as long after each
@@ -64,8 +66,11 @@ class Measured:
 
     def __init__(self) -> None:
         self.slowdown = self.slowdown_tail = self.overhead_ms = self.period_ms = self.busy = math.nan
+        self.waited_ms = self.occupies_ms = math.nan
         self.tail_interval = (math.nan, math.nan)
         """90 % interval of the newest tail, as reported."""
+        self.burst = BURST
+        """Long tail of the slow-down, bursts included, over its tail."""
         self.element = ""
         self.point: PointKey = ("", "")
         """What ran at the end of the newest window."""
@@ -78,6 +83,7 @@ class Measured:
         self._periods: deque[float] = deque(maxlen=REPORTS)
         self._steps = Sticky(SLACK), Sticky(SLACK), Sticky(SLACK, OVERHEAD_STEP_MS)
         self._frequency = Sticky(SLACK)
+        self._burst = Sticky(BURST_SLACK)
         self._backward_s: deque[float] = deque(maxlen=2)
 
     def take(
@@ -106,7 +112,10 @@ class Measured:
         if clocks_settle and self._reports:
             median, tail = self._reports[-1][:2]
         self._reports.append((median, tail, overhead_ms))
+        self.waited_ms = _plausible(stats.waited_ms, 0.0, 60_000.0, math.nan)
+        self.occupies_ms = _plausible(stats.inference_p50_ms, 0.0, 60_000.0, math.nan)
         self._settle_values(now_s)
+        self._take_burst(math.nan if clocks_settle else stats.slowdown_burst)
         self.tail_interval = (stats.slowdown_tail_low, stats.slowdown_tail_high)
         self.busy = _plausible(stats.busy, 0.0, 1.0, 0.0)
         first, self.fresh_s = self.fresh_s == -math.inf, now_s
@@ -125,6 +134,11 @@ class Measured:
         if 0.1 <= period_ms <= 3.6e6:
             self._periods.append(period_ms)
             self.period_ms = 1.0 / self._frequency.follow(1.0 / min(self._periods))
+
+    def _take_burst(self, slowdown_burst: float) -> None:
+        burst = _plausible(slowdown_burst, LEAST_SLOWDOWN, LARGEST_SLOWDOWN, math.nan)
+        ratio = self._burst.follow(burst) / self.slowdown_tail
+        self.burst = BURST if math.isnan(ratio) else min(max(ratio, 1.0), LARGEST_BURST)
 
     def _settle_values(self, now_s: float) -> None:
         careful = [_careful(values) for values in zip(*self._reports, strict=True)]
@@ -273,6 +287,9 @@ class ApplicationRecord:
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
             percentile=self.percentile(config),
+            waited_ms=measured.waited_ms,
+            occupies_ms=measured.occupies_ms,
+            measured_on=measured.element,
             current=None if self.free else self._running(now_s, config),
             margin=self._margin(config),
         )

@@ -14,6 +14,7 @@ uses the front of all resident points: none of them beaten in both accuracy (of 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +27,8 @@ from dynofa_ros.manager.qos import DEFAULT_PERCENTILE
 from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
 
 LADDERS_KEPT = 256
+KNOWN_FRAMES = 32
+"""Frames after which it is known that nothing waits for other applications."""
 TRUST_S = 0.2
 """A decision for another element is followed for so long at least: clocks there are read only after it."""
 LATE_FRAMES = 10
@@ -79,6 +82,10 @@ class Reflex:
         self._decision_until_s = -math.inf
         self._percentile = DEFAULT_PERCENTILE
         self._heard_ms: float | None = None
+        self._min_accuracy = 0.0
+        self._spoiled: deque[bool] = deque(maxlen=self.config.window)
+        """Of the newest frames, those late or below the accuracy floor."""
+        self._spoils = 0
         self._current: OperatingPoint | None = None
         self._moved_s = self._rose_s = self._trusted_until_s = -math.inf
         self._pin: tuple[OperatingPoint, float] | None = None
@@ -116,14 +123,20 @@ class Reflex:
         self._running = self._straddles = self._surprised = False
         self.overhead.reset()
         self.waiting.reset()
+        self._spoiled.clear()
+        self._spoils = 0
 
-    def on_target(self, latency_ms: float, percentile: float = DEFAULT_PERCENTILE) -> None:
+    def on_target(
+        self, latency_ms: float, percentile: float = DEFAULT_PERCENTILE, min_accuracy: float = math.nan
+    ) -> None:
         """A target as published, which decisions of a manager will take up: it counts until the next one.
 
-        So a manager that is down delays no target. NaN: none. Impossible values are ignored.
+        So a manager that is down delays no target. NaN: none. Impossible values are ignored. The accuracy
+        floor holds until the next target.
         """
         if (math.isnan(latency_ms) or 0.0 < latency_ms < math.inf) and 0.0 < percentile < 1.0:
             self._heard_ms, self._percentile = latency_ms, max(percentile, self._percentile)
+            self._min_accuracy = min_accuracy if 0.0 < min_accuracy <= 1.0 else 0.0
 
     def on_decision(self, decision: SubnetDecision, now_s: float) -> None:
         """Take a decision for `validity_ms` from now.
@@ -189,6 +202,7 @@ class Reflex:
         self._running, straddles, self._straddles = False, self._straddles, False
         if point is None:
             return
+        self._judge(point, inference_ms + overhead_ms)
         percentile = self.percentile
         excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
         self.overhead.update(overhead_ms - excused_ms - waited_ms)
@@ -200,10 +214,18 @@ class Reflex:
         slowdown = self._slowdowns[point.element]
         self._forget_elsewhere(point.element)
         ratio = inference_ms / self._expected_ms[key]
-        self._surprised = ratio > slowdown.tail(percentile)
+        self._surprised = ratio > slowdown.tail(percentile) or (self._surprised and queued_ms > 0.0)
         if slowdown.update(ratio):
             self._count_since_clock(point)
         slowdown.tail(percentile)
+
+    def _judge(self, point: OperatingPoint, latency_ms: float) -> None:
+        late = latency_ms > self.target_latency_ms(math.nan)
+        spoiled = late or point.accuracy < self._min_accuracy
+        if len(self._spoiled) == self._spoiled.maxlen:
+            self._spoils -= self._spoiled[0]
+        self._spoiled.append(spoiled)
+        self._spoils += spoiled
 
     def _count_since_clock(self, point: OperatingPoint) -> None:
         for domain in self._domains[point.key]:
@@ -267,6 +289,12 @@ class Reflex:
             full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))[1]
             self._expected_ms[key] = point.time_ms(clocks, full_mhz)
 
+    def waiting_tail(self) -> float:
+        """Waiting behind other applications at the percentile [ms]; NaN until enough frames were measured."""
+        if len(self.slowdown) < KNOWN_FRAMES:
+            return math.nan
+        return self.waiting.tail(self.percentile) if len(self.waiting) else 0.0
+
     def predicted_ms(self, key: PointKey) -> float:
         """L_q of a point [ms], see the module's equation; NaN for an unknown one."""
         point = self._points.get(key)
@@ -282,15 +310,33 @@ class Reflex:
 
     # What it does
 
-    def choose(self, now_s: float) -> OperatingPoint:
-        """The point for the next frame. Needs `set_points` first (ValueError otherwise)."""
+    def choose(self, now_s: float, queued_ms: float = 0.0) -> OperatingPoint:
+        """The point for the next frame, which has waited `queued_ms` for the one before.
+
+        Where only a smaller point makes up for an unusual wait, that frame alone runs it: no move.
+        Needs `set_points` first (ValueError otherwise).
+        """
         if not self._points:
             raise ValueError("Reflex.choose before set_points: there is nothing to choose from")
-        point = self._pinned(now_s) or self._chosen(now_s)
+        pinned = self._pinned(now_s)
+        point = pinned or self._chosen(now_s)
         if self._current is not None and point is not self._current:
             self._moved_s = now_s
         self._current, self._running = point, True
-        return point
+        return self._excursion(point, now_s, queued_ms) if queued_ms > 0.0 and pinned is None else point
+
+    def _excursion(self, point: OperatingPoint, now_s: float, queued_ms: float) -> OperatingPoint:
+        """The highest point up to `point` that makes up for the wait; the fastest where none does."""
+        target_ms = self.target_latency_ms(now_s)
+        ladder = self._ladder(now_s)
+        if self._min_accuracy > 0.0:
+            ladder = self._above_floor(ladder)
+        rank = ladder.rank(point)
+        if rank is None or math.isnan(target_ms) or not len(self.overhead):
+            return point
+        spent_ms = queued_ms + self.overhead.median() + self.waiting.tail(self._percentile)
+        left_ms = target_ms - max(spent_ms, self._fixed_ms(now_s))
+        return ladder.points[min(rank, self._highest(ladder, left_ms))]
 
     def _pinned(self, now_s: float) -> OperatingPoint | None:
         if self._pin is None or now_s >= self._pin[1]:
@@ -300,13 +346,16 @@ class Reflex:
         return self._pin[0]
 
     def _chosen(self, now_s: float) -> OperatingPoint:
-        ladder = self._allowed if now_s <= self._decision_until_s else self._front
+        ladder = self._ladder(now_s)
+        if self._min_accuracy > 0.0:
+            ladder = self._above_floor(ladder)
         limit_ms = self._limit_ms(now_s)
+        fixed_ms = self._fixed_ms(now_s)
         current = self._current
         if now_s < self._trusted_until_s and ladder.top is not None and ladder is self._allowed:
             return current if current is ladder.top else self._note("starts", ladder.top, limit_ms, now_s)
         rank = None if current is None else ladder.rank(current)
-        best = self._highest(ladder, limit_ms, now_s)
+        best = self._highest(ladder, limit_ms - fixed_ms)
         if current is None or rank is None:
             return self._note("starts", ladder.points[best], limit_ms, now_s)
         if best < rank:
@@ -314,7 +363,7 @@ class Reflex:
             return self._note("moves down", ladder.points[best], limit_ms, now_s)
         if best == rank or self._waits(now_s):
             return current
-        best = self._highest(ladder, limit_ms * (1.0 - self._margin()), now_s)
+        best = self._highest(ladder, limit_ms * (1.0 - self._margin()) - fixed_ms)
         if best <= rank:
             return current
         self._rose_s = now_s
@@ -324,15 +373,27 @@ class Reflex:
         calm, dwell = now_s - self._moved_s, now_s - self._rose_s
         return calm < self.config.calm_s or dwell < self.config.dwell_s
 
-    def _highest(self, ladder: Ladder, limit_ms: float, now_s: float) -> int:
-        """Rank of the highest point that fits `limit_ms`; of the fastest now where none does."""
-        left_ms = limit_ms - self._fixed_ms(now_s)
-        percentile, expected_ms = self._percentile, self._expected_ms
-        tails = {element: estimator.tail(percentile) for element, estimator in self._slowdowns.items()}
-        need_ms = [tails[p.element] * expected_ms[k] for p, k in zip(ladder.points, ladder.keys, strict=True)]
-        for rank in range(len(need_ms) - 1, -1, -1):
-            if need_ms[rank] <= left_ms:
+    def _above_floor(self, ladder: Ladder) -> Ladder:
+        """What keeps the floor, while the percentile allows the late frames that this costs.
+
+        A frame below the floor is worth no more than a late one.
+        """
+        above = ladder.above(self._min_accuracy)
+        allowed = (1.0 - self._percentile) * self.config.window
+        holds = self._spoils <= allowed and (self._current is None or above.rank(self._current) is not None)
+        return above if holds else ladder
+
+    def _ladder(self, now_s: float) -> Ladder:
+        return self._allowed if now_s <= self._decision_until_s else self._front
+
+    def _highest(self, ladder: Ladder, left_ms: float) -> int:
+        """Rank of the highest point whose inference fits `left_ms`; of the fastest now where none does."""
+        expected_ms = self._expected_ms
+        tails = {element: self._tail(element) for element in self._slowdowns}
+        for rank in range(len(ladder.points) - 1, -1, -1):
+            if tails[ladder.points[rank].element] * expected_ms[ladder.keys[rank]] <= left_ms:
                 return rank
+        need_ms = [tails[p.element] * expected_ms[k] for p, k in zip(ladder.points, ladder.keys, strict=True)]
         return need_ms.index(min(need_ms))
 
     def _margin(self) -> float:
@@ -352,11 +413,17 @@ class Reflex:
             return 0.0
         return self.overhead.tail(self._percentile) + self.waiting.tail(self._percentile)
 
+    def _tail(self, element: str) -> float:
+        """Slow-down of the next frame; where it ran last, what the newest frame tells counts."""
+        estimator = self._slowdowns[element]
+        here = self._current is not None and self._current.element == element
+        return estimator.next_tail(self._percentile) if here else estimator.tail(self._percentile)
+
     def _inference_ms(self, point: OperatingPoint) -> float:
-        return self._slowdowns[point.element].tail(self.percentile) * self.expected_ms(point.key)
+        return self._tail(point.element) * self.expected_ms(point.key)
 
     def _note(self, verb: str, point: OperatingPoint, limit_ms: float, now_s: float) -> OperatingPoint:
-        tail = self._slowdowns[point.element].tail(self.percentile)
+        tail = self._tail(point.element)
         self._action = _Action(verb, point, self._fixed_ms(now_s) + self._inference_ms(point), limit_ms, tail)
         return point
 

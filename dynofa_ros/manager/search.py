@@ -32,7 +32,6 @@ from dynofa_ros.manager.problem import Bound
 from dynofa_ros.manager.prune import within, worthwhile
 from dynofa_ros.manager.reach import Reach
 from dynofa_ros.manager.settings import IndexArray
-from dynofa_ros.manager.tables import BoolArray
 
 BATCH = 128
 SAMPLES = 48
@@ -54,13 +53,17 @@ class Search:
     kernel: ArbiterKernel | None = None
     nodes: int = 0
     best: Choices = field(init=False)
-    best_values: FloatArray = field(default=None)  # type: ignore[assignment]
+    best_values: FloatArray = field(init=False)
+    """Its terms; infinite while there is none."""
     left_out: list[FloatArray] = field(default_factory=list)
     """Bounds of what was not examined, one vector of terms each."""
     prices: Prices | None = None
     kept_flawless: bool = False
     open_term: int = -1
     """The term that the prices bound: the first in which something may be better than the best."""
+
+    def __post_init__(self) -> None:
+        self.best_values = np.full(len(self.question.kinds), np.inf)
 
     def run(self) -> None:
         """Search, first among choices in which nothing has to give way."""
@@ -69,7 +72,7 @@ class Search:
             settings = alone.settings[self.reach.within[alone.settings]]
             if len(settings):
                 self._search(alone.open_choices(settings), alone)
-                if self.best_values is not None and (self.best_values[: self.question.flaws] <= TOLERANCE).all():
+                if (self.best_values[: self.question.flaws] <= TOLERANCE).all():
                     return
 
     @property
@@ -94,10 +97,8 @@ class Search:
 
     def _offer(self, choices: Choices) -> None:
         """Take the best of complete choices where it is allowed and ranks before what is known."""
-        index = np.flatnonzero(self.reach.allowed(choices))
-        if self.best_values is not None and len(index):
-            choices = choices.picked(index)
-            index = ahead(choices, self.best_values)
+        choices = choices.picked(np.flatnonzero(self.reach.allowed(choices)))
+        index = ahead(choices, self.best_values)
         if len(index):
             self.best = choices.picked(first(choices, index))
             self.best_values = self.best.values(self.best.everything)[:, 0]
@@ -105,7 +106,9 @@ class Search:
     def _search(self, alone: Choices, of_setting: Alone) -> None:
         """Steps 2 to 5 at the settings of these open choices."""
         if self.kernel is not None:
-            self._take(self.kernel.search(alone, of_setting.entry, of_setting.kept, self.reach.most_w, self.budget))
+            self._take(
+                self.kernel.search(alone, of_setting.entry, of_setting.kept, self.reach.most_w, self.budget)
+            )
             return
         lowest = alone.picked(first(alone, alone.everything))
         bound = lowest.values(lowest.everything)[:, 0]
@@ -115,7 +118,7 @@ class Search:
             if not before(bound, self.best_values):
                 return
         self._offer(alone.picked(np.arange(0, len(alone), 1 + len(alone) // SAMPLES)).closed())
-        if self.best_values is None:
+        if np.isinf(self.best_values[0]):
             self._offer(self.reach.thrifty())
         left = self._raise_prices(alone)
         while len(left):
@@ -134,7 +137,7 @@ class Search:
             self.left_out = [] if found.bound is None else [found.bound]
 
     def _raise_prices(self, alone: Choices) -> Choices:
-        """Step 3, again where it settles the term that was open; returns the choices left, best bounds first."""
+        """Step 3, again where it settles the term that was open. Returns what is left, best bounds first."""
         self.prices, self.open_term = None, -1
         left = alone.picked(ahead(alone, self.best_values))
         while len(left):
@@ -169,7 +172,7 @@ class Search:
         return choices.picked(np.flatnonzero(self.prices.bounds[choices.setting] <= limit))
 
     def _improve(self, prices: Prices, flawless: bool) -> None:
-        """From the choices that the prices met, let each application take its best point beside the others."""
+        """From what the prices met, let each application take its best point beside the others."""
         if not prices.met:
             return
         entries = np.stack([entries for _, entries in prices.met], axis=1)
@@ -213,7 +216,9 @@ class Search:
         self.nodes += len(rows)
         entry = choices.entry[:, rows]
         entry[a] = entries[rows, columns]
-        return Choices(self.question, choices.setting[rows], entry, choices.open_apps - {a}, self.kept_flawless), rows
+        return Choices(
+            self.question, choices.setting[rows], entry, choices.open_apps - {a}, self.kept_flawless
+        ), rows
 
     def _at_prices(self, choices: Choices) -> FloatArray:
         """Bound of the open term by the prices."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 
 RECENT = 3
 """Samples of the fast tail: two slow ones among them count, one does not."""
@@ -23,6 +24,18 @@ WORTH = 1.03
 """Factor by which a load that has gone must have raised the tail."""
 CHECK_EVERY = 4
 """Samples between two looks whether a load has gone."""
+LEARNT = 16
+"""Samples from which on slow frames are told from usual ones, and from which on it is known what follows them."""
+SPREADS, LEAST_EXCESS = 6.0, 1.03
+"""A slow frame lies so many times as far above the median as the upper quartile, at least 3 % above it."""
+LOAD = 16
+"""So many slow frames in a row are no burst but a load: the window starts over with them."""
+AFTER_SLOW, LONG = 64, 1000
+"""Frames remembered that followed a slow one, and of the long memory."""
+RARE = 0.999
+"""Quantile of the long memory."""
+BURST, BURSTS_SEEN = 1.15, 256
+"""Rare excess over the median that is assumed at least, and frames until it is not any more [1]."""
 CONFIDENCE_Z = 1.645
 """Standard normal quantile of a two-sided 90 % interval."""
 
@@ -63,6 +76,8 @@ class TailEstimator:
         """The samples of the window, rising."""
         self._tails: dict[float, float] = {}
         """Tails known since the last sample, by percentile: they are looked up before every frame."""
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        """The newest samples, in the window or not."""
 
     def __len__(self) -> int:
         return self._count
@@ -72,7 +87,12 @@ class TailEstimator:
         if not self._low <= value <= self._high:
             self.ignored += 1
             return False
+        self._take(value)
+        return True
+
+    def _take(self, value: float) -> None:
         self._tails.clear()
+        self._recent.append(value)
         self._samples.append(value)
         insort(self._sorted, value)
         if self._count == self._window:
@@ -83,7 +103,6 @@ class TailEstimator:
             self._count += 1
             self._most = max(self._most, self._count)
         self._forget_gone_load()
-        return True
 
     def drop_newest(self, count: int) -> None:
         """Take back the newest samples: they were judged by something that turned out wrong."""
@@ -96,6 +115,7 @@ class TailEstimator:
 
     def _keep(self, samples: list[float]) -> None:
         self._samples, self._count, self._sorted = samples, len(samples), sorted(samples)
+        self._recent = deque(samples[-RECENT:], RECENT)
         self._tails.clear()
 
     def median(self) -> float:
@@ -129,7 +149,7 @@ class TailEstimator:
         return self._sorted[max(low, 0)], top
 
     def _fast(self) -> float:
-        recent = self._samples[-min(RECENT, self._count) :] if self._count else []
+        recent = self._recent
         median = sorted([*recent, *[self.prior] * (RECENT - len(recent))])[RECENT // 2]
         usual = self._quantile(USUAL)
         if max(recent, default=median) <= median or usual == -math.inf:
@@ -159,11 +179,117 @@ class TailEstimator:
         return unlikely and self._quantile(USUAL) > WORTH * second
 
 
+class _Memory:
+    """The newest values, their order, and a quantile."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, value: float) -> None:
+        if len(self._values) == self._size:
+            del self._sorted[bisect_left(self._sorted, self._values.popleft())]
+        self._values.append(value)
+        insort(self._sorted, value)
+
+    def drop_newest(self, count: int) -> None:
+        for _ in range(min(count, len(self._values))):
+            del self._sorted[bisect_left(self._sorted, self._values.pop())]
+
+    def quantile(self, percentile: float) -> float:
+        """As `TailEstimator`'s, but of a single value that value."""
+        n = len(self._sorted)
+        allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
+        return self._sorted[max(n - 1 - allowed, 0)]
+
+
 class SlowdownEstimator(TailEstimator):
-    """Slow-down: measured inference time / expected inference time at the clocks in force [1]."""
+    """Slow-down: measured inference time / expected inference time at the clocks in force [1].
+
+    Slow frames cluster: P(slow | slow) is up to 0.74 where P(slow) is 2 % (arXiv 2606.16106). With median m and
+    upper quartile q of the window a frame x is slow where
+
+        x > m + 6 max(q - m, 0.005 m)
+
+    and what follows a slow frame is kept apart, as x / m: `tail` is that of a frame after a usual one,
+    `next_tail` that of the frame that comes now. `burst_tail` is the 0.999 quantile of x / m over the last 1000
+    frames, times m. 16 slow frames in a row are a load: the window starts over with them, and what was
+    learnt of bursts stays.
+    """
 
     def __init__(self, *, prior: float = 1.15, window: int = 128) -> None:
         super().__init__(prior=prior, low=0.05, high=200.0, window=window)
+        self._run: list[float] = []
+        """The slow frames in a row that came last."""
+        self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
+
+    def next_tail(self, percentile: float) -> float:
+        """As `tail`, for the frame that comes now: after a slow one what followed slow ones so far."""
+        tail = self.tail(percentile)
+        if not self._run:
+            return tail
+        if len(self._after_slow) < LEARNT:
+            return max(tail, min(self._run[-1], LEAP * tail))
+        return max(tail, self._after_slow.quantile(percentile) * self.median())
+
+    def burst_tail(self, percentile: float = USUAL) -> float:
+        """What only one frame in a thousand exceeds, bursts included; at least `tail`."""
+        tail = self.tail(percentile)
+        if self._count == 0:
+            return tail
+        excess = self._long.quantile(RARE) if len(self._long) else 1.0
+        if len(self._long) < BURSTS_SEEN:
+            excess = max(excess, BURST)
+        return max(tail, excess * self.median())
+
+    def drop_newest(self, count: int) -> None:
+        """Take back the newest samples: they were judged by something that turned out wrong."""
+        apart = min(count, max(len(self._run) - 1, 0))
+        self._after_slow.drop_newest(apart)
+        self._long.drop_newest(count)
+        del self._run[len(self._run) - apart :]
+        if count > apart:
+            self._run.clear()
+        super().drop_newest(count - apart)
+
+    def reset(self) -> None:
+        """Forget all samples (another profile, another machine state); the count of ignored ones stays."""
+        super().reset()
+        self._run.clear()
+        self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
+
+    def _take(self, value: float) -> None:
+        if self._count < LEARNT:
+            super()._take(value)
+            return
+        middle = self._sorted[self._count // 2]
+        spread = max(self._sorted[3 * self._count // 4] - middle, (LEAST_EXCESS - 1.0) / SPREADS * middle)
+        before = bool(self._run)
+        self._long.add(value / middle)
+        if before:
+            self._after_slow.add(value / middle)
+        if value <= middle + SPREADS * spread:
+            self._run.clear()
+            super()._take(value)
+            return
+        self._run.append(value)
+        if not before:
+            super()._take(value)
+        elif len(self._run) < LOAD:
+            self._tails.clear()
+            self._recent.append(value)
+        else:
+            self._adopt_load()
+
+    def _adopt_load(self) -> None:
+        self._after_slow.drop_newest(len(self._run) - 1)
+        self._long.drop_newest(len(self._run))
+        self._keep(self._run[:])
+        self._run.clear()
 
 
 class OverheadEstimator(TailEstimator):

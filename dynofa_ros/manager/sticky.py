@@ -14,9 +14,9 @@ class Sticky:
         self.value = math.nan
         self._slack, self._least = slack, least
 
-    def follow(self, measured: float) -> float:
-        """The value after a measurement; NaN: as it was."""
-        room = max(self._slack * abs(measured), self._least)
+    def follow(self, measured: float, least: float = 0.0) -> float:
+        """The value after a measurement; NaN: as it was. `least`: more room than usual."""
+        room = max(self._slack * abs(measured), self._least, least)
         if not math.isnan(measured) and not measured <= self.value <= measured + room:
             self.value = measured + room / 3.0
         return self.value

@@ -1,13 +1,14 @@
 """What every operating point leads to at every clock now: arrays with one value per entry of the layout.
 
-    latency / target   (overhead + tail * time(f)) / target
-    use                median * time(f) / period + [not the current point] * switch_ms / horizon
-    busy               use * share            share = threads / cores of the element, 1 without cores
-    power              min(use, 1) * share * active(f)
+latency / target   (overhead + tail * time(f)) / target
+use                median * time(f) / period + [not the current point] * switch_ms / horizon
+busy               use * share            share = threads / cores of the element, 1 without cores
+power              min(use, 1) * share * active(f)
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from dynofa_ros.manager.layout import Layout
 from dynofa_ros.manager.power_model import FloatArray
-from dynofa_ros.manager.problem import ArbiterInput
+from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput
 from dynofa_ros.manager.qos import Objective
 
 BoolArray = npt.NDArray[np.bool_]
@@ -46,13 +47,13 @@ class Tables:
     wanted: FloatArray
     """Merit of applications that maximise accuracy, 0 of others."""
     allowed: BoolArray | None
-    """Not forbidden; None where nothing is. Where all points of an application are forbidden, they all count."""
+    """Not forbidden; None where nothing is. Where all points of one are forbidden, they count."""
 
     @classmethod
     def of(cls, problem: ArbiterInput, layout: Layout) -> Tables:
         """Evaluate every point of every application at every clock."""
-        apps = problem.applications
-        rows = np.array([_Row.of(problem, layout, a, name) for a in range(len(apps)) for name in layout.elements])
+        pairs = itertools.product(problem.applications, layout.elements)
+        rows = np.array([_parameters(problem, app, name) for app, name in pairs])
         overhead, tail, median, limit, tight, least, accurate = rows.T[:, layout.code]
         of_target = overhead + tail * layout.time_ms
         use = median * layout.time_ms
@@ -80,23 +81,17 @@ class Tables:
         )
 
 
-class _Row:
-    """Parameters of one application on one element."""
-
-    @staticmethod
-    def of(problem: ArbiterInput, layout: Layout, a: int, element: str) -> tuple[float, ...]:
-        """(overhead, tail) relative to the target, median relative to the period, limit, 1 - margin, floor,
-        whether accuracy is wanted.
-        """
-        app = problem.applications[a]
-        median, tail = app.slowdowns(element)
-        target = 0.0 if math.isnan(app.latency_ms) else 1.0 / app.latency_ms
-        period = 1.0 / app.period_ms if app.period_ms > 0.0 else 0.0
-        least = -math.inf if math.isnan(app.min_accuracy) else app.min_accuracy
-        limit = problem.limit(element)
-        accurate = float(app.objective == Objective.MAX_ACCURACY)
-        margin = 1.0 - app.margin
-        return app.overhead_ms * target, tail * target, median * period, limit, margin, least, accurate
+def _parameters(problem: ArbiterInput, app: ArbiterApplication, element: str) -> tuple[float, ...]:
+    """Of one application on one element: (overhead, tail) relative to the target, median relative to the
+    period, limit, 1 - margin, floor, whether accuracy is wanted.
+    """
+    median, tail = app.slowdowns(element)
+    target = 0.0 if math.isnan(app.latency_ms) else 1.0 / app.latency_ms
+    period = 1.0 / app.period_ms if app.period_ms > 0.0 else 0.0
+    least = -math.inf if math.isnan(app.min_accuracy) else app.min_accuracy
+    accurate = float(app.objective == Objective.MAX_ACCURACY)
+    scaled = (app.overhead_ms * target, tail * target, median * period)
+    return (*scaled, problem.limit(element), 1.0 - app.margin, least, accurate)
 
 
 def _switches(problem: ArbiterInput, layout: Layout) -> FloatArray | None:

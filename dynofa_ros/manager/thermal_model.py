@@ -51,8 +51,9 @@ class ThermalModel:
     def prediction(self, state: ThermalState, horizon_s: float) -> tuple[float, float]:
         """(a, b) with Tj(t + horizon) = a + b * P for constant power P from now on [degC, degC/W]."""
         a = self.temperature_degc(self.advance(state, 0.0, horizon_s))
-        b = self.temperature_degc(self.advance(state, 1.0, horizon_s)) - a
-        return a, b
+        fast, slow = math.exp(-horizon_s / self.tau_fast_s), math.exp(-horizon_s / self.tau_slow_s)
+        mixed = self.fast_share * (1.0 - fast) + (1.0 - self.fast_share) * (1.0 - slow)
+        return a, self.r_degc_per_w * mixed
 
 
 START_FAST_W, START_SLOW_W, START_OFFSET_DEGC = 2.0, 3.0, 8.0

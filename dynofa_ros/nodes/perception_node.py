@@ -189,7 +189,7 @@ class PerceptionNode(ManagedNode):
         if message.application == self._core.application:
             with suppress(RefusedMessage):
                 target = build(qos.QosTarget, message).validated()
-                self._core.on_target(target.latency_ms, target.percentile)
+                self._core.on_target(target.latency_ms, target.percentile, target.min_accuracy)
 
     def _refuse(self, text: str) -> None:
         self._refusals.add(text)

@@ -12,6 +12,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -69,10 +70,13 @@ DYNOFA_AVX512 void product(const Product& p, const float* input, const float* we
   for (int64_t run = 0; run < p.runs; ++run, input += p.input_step) {
     const int64_t n = run + 1 < p.runs ? p.run : p.last;
     for (int64_t i = 0; i < p.lines; ++i, soon += kLineBytes) _mm_prefetch(soon, _MM_HINT_T1);
-    const float* ahead = input + 2 * p.input_step;
+    // The inputs of the run after the next one; after the last, of the tile beside.
+    const bool beside = run + 2 >= p.runs;
+    const float* ahead = input + (beside ? std::min<int64_t>(2 - p.runs, 0) * p.input_step + PIXELS * kLanes
+                                         : 2 * p.input_step);
     const float* in = input;
     for (int64_t k = 0; k < n; ++k, ++in, weight += kLanes, ahead += kLanes) {
-      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
+      if (PIXEL_STEP == kLanes) _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
       Vector w[BLOCKS];
       DYNOFA_UNROLL for (int b = 0; b < BLOCKS; ++b) w[b] = _mm512_load_ps(weight + b * p.weight_step);
       DYNOFA_UNROLL for (int x = 0; x < PIXELS; ++x) {
@@ -87,7 +91,8 @@ DYNOFA_AVX512 void product(const Product& p, const float* input, const float* we
       DYNOFA_UNROLL for (int x = 0; x < PIXELS; ++x)
         sum[b][x] = _mm512_add_ps(sum[b][x], _mm512_load_ps(residual + b * p.output_step + x * kLanes));
   DYNOFA_UNROLL for (int b = 0; b < BLOCKS; ++b)
-    DYNOFA_UNROLL for (int x = 0; x < PIXELS; ++x) _mm512_store_ps(output + b * p.output_step + x * kLanes, sum[b][x]);
+    DYNOFA_UNROLL for (int x = 0; x < PIXELS; ++x)
+      _mm512_store_ps(output + b * p.output_step + x * kLanes, sum[b][x]);
 }
 
 using ProductKernel = void (*)(const Product&, const float*, const float*, const float*, float*, const float*,
@@ -154,11 +159,13 @@ DYNOFA_AVX512 void matrix_vector(const float* input, int64_t n, const float* wei
     DYNOFA_UNROLL for (int s = 0; s < kSplit; ++s) {
       const Vector value = _mm512_set1_ps(input[k + s]);
       DYNOFA_UNROLL for (int b = 0; b < BLOCKS; ++b)
-        sum[b][s] = _mm512_fmadd_ps(value, _mm512_load_ps(weight + b * weight_step + (k + s) * kLanes), sum[b][s]);
+        sum[b][s] = _mm512_fmadd_ps(value, _mm512_load_ps(weight + b * weight_step + (k + s) * kLanes),
+                                    sum[b][s]);
     }
   for (; k < n; ++k)
     DYNOFA_UNROLL for (int b = 0; b < BLOCKS; ++b)
-      sum[b][0] = _mm512_fmadd_ps(_mm512_set1_ps(input[k]), _mm512_load_ps(weight + b * weight_step + k * kLanes), sum[b][0]);
+      sum[b][0] = _mm512_fmadd_ps(_mm512_set1_ps(input[k]),
+                                  _mm512_load_ps(weight + b * weight_step + k * kLanes), sum[b][0]);
   DYNOFA_UNROLL for (int b = 0; b < BLOCKS; ++b) {
     DYNOFA_UNROLL for (int s = 1; s < kSplit; ++s) sum[b][0] = _mm512_add_ps(sum[b][0], sum[b][s]);
     output[b] = sum[b][0];
@@ -203,8 +210,10 @@ constexpr int kPairedPixels = 7;  // widest tile of two output rows
 
 template <int KERNEL, int STRIDE>
 DepthwiseKernel depthwise_of(int rows, int pixels) {
-  static constexpr auto one = depthwise_table<KERNEL, STRIDE, 1>(std::make_integer_sequence<int, kMaxPixels>());
-  static constexpr auto two = depthwise_table<KERNEL, STRIDE, 2>(std::make_integer_sequence<int, kPairedPixels>());
+  using Singles = std::make_integer_sequence<int, kMaxPixels>;
+  using Pairs = std::make_integer_sequence<int, kPairedPixels>;
+  static constexpr auto one = depthwise_table<KERNEL, STRIDE, 1>(Singles());
+  static constexpr auto two = depthwise_table<KERNEL, STRIDE, 2>(Pairs());
   return rows == 1 ? one[size_t(pixels - 1)] : two[size_t(pixels - 1)];
 }
 

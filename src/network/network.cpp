@@ -32,7 +32,8 @@ class Floats {
  public:
   Floats() = default;
   explicit Floats(int64_t n) : n_(n) {
-    const size_t bytes = (size_t(std::max<int64_t>(n, 1)) * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
+    const size_t wanted = size_t(std::max<int64_t>(n, 1)) * sizeof(float);
+    const size_t bytes = (wanted + kHugePage - 1) / kHugePage * kHugePage;
     void* data = std::aligned_alloc(kHugePage, bytes);
     if (data == nullptr) throw std::bad_alloc();
     data_.reset(static_cast<float*>(data));
@@ -54,18 +55,21 @@ class Floats {
 
 // Threads and memory that networks share.
 struct Workshop {
-  explicit Workshop(int threads) : team(threads) {}
+  explicit Workshop(int threads) : team(new Team(threads)) {}
+  ~Workshop() {
+    if (team->is_forked()) team.release();
+  }
 
   void grow(int64_t activations_wanted, int64_t scratch_wanted) {
     const std::lock_guard<std::mutex> lock(mutex);
     if (activations.size() < activations_wanted) activations = Floats(activations_wanted);
     if (scratch_floats < scratch_wanted) {
-      scratch = Floats(scratch_wanted * team.threads());
+      scratch = Floats(scratch_wanted * team->threads());
       scratch_floats = scratch_wanted;
     }
   }
 
-  Team team;
+  std::unique_ptr<Team> team;
   std::mutex mutex;
   Floats activations, scratch;
   int64_t scratch_floats = 0;
@@ -104,7 +108,7 @@ class Network {
 
   ~Network() {
     const std::lock_guard<std::mutex> lock(workshop_->mutex);
-    workshop_->team.settle();
+    workshop_->team->settle();
   }
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -119,12 +123,14 @@ class Network {
     return soon;
   }
 
-  bool holds(int64_t offset, int64_t n) const { return offset >= 0 && n >= 0 && offset <= n_activations_ - n; }
+  bool holds(int64_t offset, int64_t n) const {
+    return offset >= 0 && n >= 0 && offset <= n_activations_ - n;
+  }
 
   void run(const uint8_t* image, int64_t offset, float* output, int64_t n, double* ends) {
     const std::lock_guard<std::mutex> lock(workshop_->mutex);
     memory_ = {image, workshop_->activations.get(), weights_.get(), workshop_->scratch.get()};
-    workshop_->team.run(tasks_, task_, ends);
+    workshop_->team->run(tasks_, task_, ends);
     std::memcpy(output, memory_.activations + offset, size_t(n) * sizeof(float));
   }
 
@@ -180,8 +186,8 @@ EXPORT int dynofa_network_create(const DynofaNetworkStep* steps, int64_t n_steps
 
 // One inference; `n` floats of the activations from `offset` on are copied to `output`. `ends` may be null;
 // otherwise it gets the time at which each step was over, in seconds from the begin.
-EXPORT int dynofa_network_run(Network* network, const uint8_t* image, int64_t offset, float* output, int64_t n,
-                              double* ends) {
+EXPORT int dynofa_network_run(Network* network, const uint8_t* image, int64_t offset, float* output,
+                              int64_t n, double* ends) {
   if (!network->holds(offset, n)) return dynofa::kBadOutput;
   network->run(image, offset, output, n, ends);
   return dynofa::kDone;

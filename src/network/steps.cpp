@@ -80,7 +80,8 @@ class Ahead {
   // Hands out the piece of one task.
   class Piece {
    public:
-    Piece(const Ahead& ahead, int task, const float* weights) : ahead_(ahead), task_(task), weights_(weights) {
+    Piece(const Ahead& ahead, int task, const float* weights)
+        : ahead_(ahead), task_(task), weights_(weights) {
       open();
     }
     const char* next() {
@@ -131,7 +132,8 @@ class Stem final : public PlannedStep {
 
   DYNOFA_AVX512 void run(int task, const Memory& memory) const override {
     const int64_t begin = task * kRows, end = std::min(s_.out_side, begin + kRows);
-    for (int64_t i = 0; i <= 2 * (end - begin); ++i) normalise(2 * begin - 1 + i, memory, memory.scratch + i * row_);
+    for (int64_t i = 0; i <= 2 * (end - begin); ++i)
+      normalise(2 * begin - 1 + i, memory, memory.scratch + i * row_);
     const Product product{3, 9, 9, row_, 27 * kLanes, s_.out_side * s_.out_side * kLanes, s_.activation, 0};
     const int64_t blocks = blocks_of(s_.out_channels), wide = even_tile(s_.out_side, kMaxPixels);
     for (int64_t y = begin; y < end; ++y)
@@ -141,7 +143,8 @@ class Stem final : public PlannedStep {
           const float* in = memory.scratch + 2 * (y - begin) * row_ + 6 * x;
           float* out = memory.activations + s_.output + ((b * s_.out_side + y) * s_.out_side + x) * kLanes;
           const float* weight = memory.weights + s_.weight + b * 27 * kLanes;
-          product_kernel<6>(n, pixels)(product, in, weight, memory.weights + s_.bias + b * kLanes, out, nullptr, nullptr);
+          const float* bias = memory.weights + s_.bias + b * kLanes;
+          product_kernel<6>(n, pixels)(product, in, weight, bias, out, nullptr, nullptr);
         }
   }
 
@@ -235,7 +238,8 @@ class Front final : public PlannedStep {
   }
 
   // Input row `y` of the depthwise convolution into the ring.
-  DYNOFA_AVX512 void produce(int64_t y, int64_t block, int64_t blocks, const Memory& memory, Ahead::Piece& soon) const {
+  DYNOFA_AVX512 void produce(int64_t y, int64_t block, int64_t blocks, const Memory& memory,
+                             Ahead::Piece& soon) const {
     float* const ring = memory.scratch + y % ring_rows_ * row_;
     const int64_t side = s_.in_side, step = ring_rows_ * row_, plane = side * side * kLanes;
     const float* input = memory.activations + s_.input + y * side * kLanes;
@@ -246,19 +250,20 @@ class Front final : public PlannedStep {
       return;
     }
     const int64_t in = s_.in_channels, runs = blocks_of(in);
-    const Product p{runs, kLanes, in - (runs - 1) * kLanes, plane, in * kLanes, step, s_.activation, ahead_.lines()};
+    const int64_t last = in - (runs - 1) * kLanes;
+    const Product p{runs, kLanes, last, plane, in * kLanes, step, s_.activation, ahead_.lines()};
     const float* weight = memory.weights + s_.weight + block * in * kLanes;
     const float* bias = memory.weights + s_.bias + block * kLanes;
     for (int64_t x = 0; x < side; x += pixels_) {
       const int n = int(std::min(pixels_, side - x));
-      product_kernel<kLanes>(int(blocks), n)(p, input + x * kLanes, weight, bias, output + x * kLanes, nullptr,
-                                             soon.next());
+      product_kernel<kLanes>(int(blocks), n)(p, input + x * kLanes, weight, bias, output + x * kLanes,
+                                             nullptr, soon.next());
     }
   }
 
   // Output rows [y, y + n) of block `block + b`.
-  DYNOFA_AVX512 void consume(int64_t y, int n, int64_t block, int64_t b, const Memory& memory, const float* zeros,
-                             float* sums) const {
+  DYNOFA_AVX512 void consume(int64_t y, int n, int64_t block, int64_t b, const Memory& memory,
+                             const float* zeros, float* sums) const {
     const float* rows[kMaxKernel + 2];
     const int64_t top = y * s_.stride - pad_;
     const float* ring = memory.scratch + b * ring_rows_ * row_;
@@ -301,7 +306,8 @@ DYNOFA_AVX512 void mean_of(const Step& s, const float* sums, int64_t parts, floa
 
 class Dense final : public PlannedStep {
  public:
-  Dense(const Step& s, int threads, int64_t parts) : s_(s), parts_(parts), blocks_(blocks_of(s.out_channels)) {
+  Dense(const Step& s, int threads, int64_t parts)
+      : s_(s), parts_(parts), blocks_(blocks_of(s.out_channels)) {
     group_ = std::clamp<int64_t>(blocks_ / threads, 1, kMaxBlocks);
   }
 
@@ -312,8 +318,9 @@ class Dense final : public PlannedStep {
     const int64_t block = task * group_, n = std::min(group_, blocks_ - block), in = s_.in_channels;
     mean_of(s_, memory.activations + s_.sums_in, parts_, memory.scratch);
     Vector out[kMaxBlocks] = {};
-    matrix_vector_kernel(int(n))(memory.scratch, in, memory.weights + s_.weight + block * in * kLanes, in * kLanes,
-                                 memory.weights + s_.bias + block * kLanes, out);
+    const float* weight = memory.weights + s_.weight + block * in * kLanes;
+    const float* bias = memory.weights + s_.bias + block * kLanes;
+    matrix_vector_kernel(int(n))(memory.scratch, in, weight, in * kLanes, bias, out);
     float* output = memory.activations + s_.sums_out + block * kLanes;
     activate<kMaxBlocks>(out, s_.activation);
     for (int64_t b = 0; b < n; ++b) _mm512_store_ps(output + b * kLanes, out[b]);
@@ -382,11 +389,13 @@ class Pointwise final : public PlannedStep {
   }
 
   DYNOFA_AVX512 void run(int task, const Memory& memory) const override {
-    const int64_t begin = task % pixel_parts_ * part_tiles_ * pixels_, first = task / pixel_parts_ * part_blocks_;
+    const int64_t begin = task % pixel_parts_ * part_tiles_ * pixels_;
+    const int64_t first = task / pixel_parts_ * part_blocks_;
     const int64_t end = std::min(total_, begin + part_tiles_ * pixels_);
     const int64_t last = std::min(blocks_of(s_.out_channels), first + part_blocks_);
     const int64_t in = s_.in_channels, runs = blocks_of(in), plane = total_ * kLanes;
-    const Product p{runs, kLanes, in - (runs - 1) * kLanes, plane, in * kLanes, plane, s_.activation, ahead_.lines()};
+    const int64_t rest = in - (runs - 1) * kLanes;
+    const Product p{runs, kLanes, rest, plane, in * kLanes, plane, s_.activation, ahead_.lines()};
     Ahead::Piece soon(ahead_, task, memory.weights);
     const float* input = memory.activations + s_.input;
     for (int64_t x = begin; x < end; x += pixels_)
@@ -394,9 +403,10 @@ class Pointwise final : public PlannedStep {
         const int n = int(std::min(pixels_, end - x)), m = int(std::min(blocks_, last - b));
         const int64_t at = b * plane + x * kLanes;
         const float* residual = s_.residual == kNone ? nullptr : memory.activations + s_.residual + at;
-        product_kernel<kLanes>(m, n)(p, input + x * kLanes, memory.weights + s_.weight + b * in * kLanes,
-                                     memory.weights + s_.bias + b * kLanes, memory.activations + s_.output + at,
-                                     residual, soon.next());
+        const float* weight = memory.weights + s_.weight + b * in * kLanes;
+        const float* bias = memory.weights + s_.bias + b * kLanes;
+        float* output = memory.activations + s_.output + at;
+        product_kernel<kLanes>(m, n)(p, input + x * kLanes, weight, bias, output, residual, soon.next());
       }
     if (s_.sums_out == kNone) return;
     for (int64_t b = first; b < last; ++b) {

@@ -24,10 +24,6 @@ Team::Team(int threads) : threads_(threads), process_(getpid()) {
 }
 
 Team::~Team() {
-  if (!has_helpers()) {
-    for (std::thread& helper : helpers_) helper.detach();
-    return;
-  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
@@ -53,8 +49,9 @@ void Team::run(const std::vector<int>& tasks, const Task& task, double* ends) {
   work(0, ends);
 }
 
-// A forked process has the memory of its parent, but not its threads.
-bool Team::has_helpers() const { return threads_ > 1 && getpid() == process_; }
+bool Team::is_forked() const { return getpid() != process_; }
+
+bool Team::has_helpers() const { return threads_ > 1 && !is_forked(); }
 
 void Team::settle() const {
   while (has_helpers() && busy_.value.load(std::memory_order_acquire) > 0) std::this_thread::yield();

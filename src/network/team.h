@@ -36,6 +36,9 @@ class Team {
   void run(const std::vector<int>& tasks, const Task& task, double* ends = nullptr);
   // Waits until no helper looks at a job any more; then what `run` was given may go.
   void settle() const;
+  // Whether this is a forked process, which has the memory of its parent but not its threads: `run` works
+  // alone there, and the team must not be destroyed.
+  bool is_forked() const;
 
  private:
   struct alignas(64) Counter {

@@ -29,7 +29,7 @@ COLOURS = {
     "alert": "#1d4ed8",
     "alert_tuned": "#60a5fa",
     "poet": "#7c3aed",
-    "dynamic_ofa_rule": "#b45309",
+    "dynamic_ofa_rule": "#eab308",
     "static_best": "#64748b",
     "dvfs_only": "#db2777",
     "subnet_only": "#0891b2",

@@ -40,8 +40,10 @@ MEASURES = {
 }
 
 
-def write_report(name: str, runs: Sequence[Run], folder: Path, page_name: str = "results.md") -> Path:
-    """Write page, plots and JSON into `folder`; returns the page's path.
+def write_report(
+    name: str, runs: Sequence[Run], folder: Path, page_name: str = "results.md", data: Path | None = None
+) -> Path:
+    """Write page, plots and JSON into `folder` (the JSON to `data` where given); returns the page's path.
 
     Raises:
         DynofaError: nothing to compare, or a file cannot be written.
@@ -52,15 +54,14 @@ def write_report(name: str, runs: Sequence[Run], folder: Path, page_name: str = 
         raise DynofaError(f"suite {name!r} has no runs to compare")
     drawn = plots(groups)
     title = "Simulated results" if name == "manager" else f"Simulated results: {name}"
-    files = {
-        **drawn,
-        page_name: page(groups, tuple(drawn), title),
-        f"{Path(page_name).stem}.json": json.dumps(document(name, groups), indent=1) + "\n",
-    }
+    files = {folder / file: content for file, content in drawn.items()}
+    files[folder / page_name] = page(groups, tuple(drawn), title)
+    data = data or folder / f"{Path(page_name).stem}.json"
+    files[data] = json.dumps(document(name, groups), indent=1) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            (folder / file).write_text(content, encoding="utf-8")
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise DynofaError(f"{folder}: the report cannot be written: {error.strerror or error}") from error
     return folder / page_name

@@ -18,6 +18,8 @@ from dynofa_ros.simulation.oracle.problem import (
 )
 
 MOST_ACTIONS = 96
+MOST_SHARED = 96
+"""Of one application among several."""
 QUICKEST = 0.9
 """Noise never makes a frame faster than this share of its time."""
 COARSER = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
@@ -55,7 +57,7 @@ def useful_actions(
                 alone,
                 margin,
             )
-        if keep.sum() <= MOST_ACTIONS:
+        if keep.sum() <= (MOST_ACTIONS if alone else MOST_SHARED):
             break
     if not keep.any():
         keep[0] = True

@@ -94,6 +94,8 @@ class Outcome:
     cost: IntArray
     paid_j: FloatArray
     mean_w: FloatArray
+    idle_step_w: FloatArray
+    """By which the idle power of the element rises with its clock."""
 
 
 def least(cost: IntArray, energy_j: FloatArray, possible: BoolArray) -> IntArray:

@@ -15,7 +15,8 @@ pays for its own switching, actuation, waiting, warming and throttling:
               switch > 0 only if the point changes
 
 An element that has nothing to do when another one is used goes to its lowest clock, or is released where a
-co-runner uses it. Where inferences run side by side, one that joins a running one takes the clock as it is.
+co-runner uses it and no application does. Where inferences run side by side, one that joins a running one
+takes the clock as it is.
 """
 
 from __future__ import annotations
@@ -90,12 +91,18 @@ class OracleSearch:
         self._tables = np.array([len(element.mhz) for element in problem.elements])
         self._released = problem.conditions[0].idle_w.shape[1] - 1
         self._throttles = np.array([element.throttles for element in problem.elements])
+        self._leaves_s = np.array(problem.leaves_s or [math.inf] * len(problem.actions))
+        self._harmless = [_harmless(conditions) for conditions in problem.conditions]
         arrivals = [frame.arrival_s for frame in problem.frames]
         self._next_s = [*arrivals[1:], problem.horizon_s]
         self._restart()
 
     def plan(self) -> Plan:
         """The best plan."""
+        return self.follow(self.search())
+
+    def search(self) -> list[int]:
+        """The actions of the best plan, one per frame."""
         labels = self._restart()
         history: list[tuple[IntArray, IntArray]] = []
         for number, frame in enumerate(self.problem.frames):
@@ -107,7 +114,7 @@ class OracleSearch:
             parents, actions = history[step]
             chosen[step] = int(actions[best])
             best = int(parents[best])
-        return self.follow(chosen)
+        return chosen
 
     def follow(self, actions: list[int]) -> Plan:
         """The plan that takes these actions, one per frame (of no importance where the frame is dropped)."""
@@ -123,7 +130,8 @@ class OracleSearch:
                 frames.append(PlannedFrame(frame, -1, math.nan, math.nan, math.nan))
                 continue
             outcome = self._outcome(labels, frame)
-            self._violations += int(self._violation(labels, frame, outcome)[0, action] > 0)
+            if not self._harmless[self._number]:
+                self._violations += int(self._violation(labels, frame, outcome)[0, action] > 0)
             clock_before = labels.clock.copy()
             labels = self._applied(labels, frame, outcome, np.zeros(1, dtype=np.int64), np.array([action]))
             clocks += self._asked(labels, clock_before)
@@ -179,14 +187,23 @@ class OracleSearch:
             (wanted, np.full(effect_s.shape, np.inf)),
         )
         end_s, active_j = self._inferred(frame, phases, start_s, switch_s)
-        idle_w = self._now.idle_w
-        idle_j = (idle_w[element, clock] - idle_w[element, wanted]) * effect_s
-        paid_j = labels.paid_j[:, None] + active_j + idle_j
+        idle_step_w = self._now.idle_w[element, wanted] - self._now.idle_w[element, clock]
+        paid_j = labels.paid_j[:, None] + active_j - idle_step_w * effect_s
         mean_w = active_j / frame.period_s
         outcome = Outcome(
-            chosen_s, start_s, end_s, wanted, effect_s, same, self._cost(labels, frame, end_s), paid_j, mean_w
+            chosen_s=chosen_s,
+            start_s=start_s,
+            end_s=end_s,
+            wanted=wanted,
+            effect_s=effect_s,
+            same=same,
+            cost=self._cost(labels, frame, end_s),
+            paid_j=paid_j,
+            mean_w=mean_w,
+            idle_step_w=idle_step_w,
         )
-        outcome.cost = outcome.cost + self._violation(labels, frame, outcome)
+        if not self._harmless[self._number]:
+            outcome.cost = outcome.cost + self._violation(labels, frame, outcome)
         return outcome
 
     def _free(self, labels: Labels, frame: PlanFrame, chosen_s: FloatArray, same: BoolArray) -> FloatArray:
@@ -251,12 +268,8 @@ class OracleSearch:
     def _violation(self, labels: Labels, frame: PlanFrame, outcome: Outcome) -> IntArray:
         """Cost per continuation of drawing more than budget or supply allow."""
         now, actions = self._now, self.problem.actions[frame.application]
-        if math.isinf(now.budget_w) and math.isinf(now.highest_w):
-            return np.zeros_like(outcome.cost)
         rate_w = now.base_w + now.idle_w[self._elements, labels.clock].sum(axis=1)
-        element = actions.element
-        own_w = now.idle_w[element, outcome.wanted] - now.idle_w[element, labels.clock[:, element]]
-        resting_w = rate_w[:, None] + own_w
+        resting_w = rate_w[:, None] + outcome.idle_step_w
         peak_w = resting_w + now.power_w[frame.application][actions.point, outcome.wanted]
         others_w = labels.mean_w.sum(axis=1) - labels.mean_w[:, frame.application]
         mean_w = resting_w + others_w[:, None] + outcome.mean_w
@@ -268,7 +281,7 @@ class OracleSearch:
         self, labels: Labels, next_s: float, frame: PlanFrame, outcome: Outcome
     ) -> tuple[IntArray, IntArray]:
         """Parents and actions of the continuations that stay."""
-        energy_j = self._energy_until(labels, next_s, frame, outcome)
+        energy_j = self._energy_until(labels, next_s, outcome)
         cost = outcome.cost
         if self.heat_price > 0.0:
             cost = cost + np.rint(self.heat_price * LOST_ACCURACY * energy_j).astype(np.int64)
@@ -291,11 +304,9 @@ class OracleSearch:
         self.exact &= not possible.any()
         return np.concatenate(parents), np.concatenate(kept)
 
-    def _energy_until(self, labels: Labels, t_s: float, frame: PlanFrame, outcome: Outcome) -> FloatArray:
-        idle_w, element = self._now.idle_w, self.problem.actions[frame.application].element
-        rate_w = idle_w[self._elements, labels.clock].sum(axis=1)[:, None]
-        rate_w = rate_w - idle_w[element, labels.clock[:, element]] + idle_w[element, outcome.wanted]
-        return np.asarray(outcome.paid_j + rate_w * t_s)
+    def _energy_until(self, labels: Labels, t_s: float, outcome: Outcome) -> FloatArray:
+        rate_w = self._now.idle_w[self._elements, labels.clock].sum(axis=1)[:, None]
+        return np.asarray(outcome.paid_j + (rate_w + outcome.idle_step_w) * t_s)
 
     def _backlog(self, labels: Labels, next_s: float, frame: PlanFrame, outcome: Outcome) -> FloatArray:
         """By how long the elements are busy beyond the next frame, per continuation."""
@@ -317,7 +328,7 @@ class OracleSearch:
         changed = ~outcome.same[parents, kept]
         after.cost = outcome.cost[parents, kept]
         after.paid_j = outcome.paid_j[parents, kept]
-        self._lower_idle(after, element, outcome.start_s[parents, kept])
+        self._lower_idle(after, application, element, outcome.start_s[parents, kept])
         effect_s = outcome.effect_s[parents, kept]
         after.changed_s[row, element] = np.where(changed, effect_s, after.changed_s[row, element])
         after.before[row, element] = np.where(changed, after.clock[row, element], after.before[row, element])
@@ -331,15 +342,18 @@ class OracleSearch:
         after.mean_w[:, application] = outcome.mean_w[parents, kept]
         return after
 
-    def _lower_idle(self, labels: Labels, used: IntArray, start_s: FloatArray) -> None:
+    def _lower_idle(self, labels: Labels, application: int, used: IntArray, start_s: FloatArray) -> None:
         """Elements that nobody uses when another one starts go to rest."""
-        rest = self._now.rest
+        others = (labels.point >= 0) & (self._leaves_s > self._seen_s)
+        others[:, application] = False
         for e in self._elements:
-            idle = (used != e) & (labels.clock[:, e] != rest[e]) & (labels.free_s[:, e] <= start_s)
+            needed = (others & (labels.server == e)).any(axis=1)
+            rest = np.where(needed, 0, self._now.rest[e])
+            idle = (used != e) & (labels.clock[:, e] != rest) & (labels.free_s[:, e] <= start_s)
             if idle.any():
                 at_s = np.maximum(labels.free_s[:, e], labels.changed_s[:, e])
                 at_s = np.maximum(at_s, self._since_s)
-                self._set_clock(labels, e, at_s, np.where(idle, rest[e], labels.clock[:, e]))
+                self._set_clock(labels, e, at_s, np.where(idle, rest, labels.clock[:, e]))
 
     def _set_clock(
         self, labels: Labels, e: int | np.signedinteger[Any], at_s: FloatArray | float, clock: IntArray
@@ -484,3 +498,10 @@ class OracleSearch:
         if planned.missed:
             return 0.0
         return float(self.problem.actions[planned.frame.application].accuracy[planned.action])
+
+
+def _harmless(conditions: Conditions) -> bool:
+    """Whether no action can break a power budget or the supply's limit, whatever runs beside it."""
+    most_w = conditions.base_w + conditions.idle_w.max(axis=1).sum()
+    most_w += max((power_w.max() for power_w in conditions.power_w), default=0.0)
+    return bool(math.isinf(conditions.budget_w) and most_w <= conditions.highest_w)

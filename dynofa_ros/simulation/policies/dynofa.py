@@ -50,16 +50,22 @@ class Perception:
         self._window = StatsWindow(now_s)
         self._period = PeriodMeter()
         self._counters = FrameCounters()
+        self._received_s = now_s
+
+    def hear_target(self, target: QosTarget) -> None:
+        """A target as published."""
+        self.reflex.on_target(target.latency_ms, target.percentile, target.min_accuracy)
 
     def received(self, now_s: float) -> None:
         """A frame reached the mailbox."""
         self._period.tick(now_s)
         self._counters.receive()
+        self._received_s = now_s
 
     def choose(self, now_s: float) -> OperatingPoint:
-        """The point of the next frame."""
+        """The point of the next frame: of the newest one, since a mailbox keeps no older."""
         self.reflex.set_period(self._period.period_ms)
-        return self.reflex.choose(now_s)
+        return self.reflex.choose(now_s, (now_s - self._received_s) * 1e3)
 
     def finished(self, frame: FrameOutcome) -> None:
         """A frame has its result, or was replaced."""
@@ -114,6 +120,7 @@ class DynofaPolicy(Policy):
     def on_join(self, app: SimApplication) -> None:
         """A perception node comes up; its targets are published beside it."""
         node = self._nodes[app.name] = Perception(app, self._reflex_config, self.world.now_s)
+        self._later(lambda: node.hear_target(app.target))
         self._later(lambda: self._present(node))
         self._every(STATS_PERIOD_S, 1, lambda: self._publish_stats(node), start_s=self.world.now_s)
 
@@ -125,7 +132,7 @@ class DynofaPolicy(Policy):
         """A target on its way to the manager and to the perception node that it is for."""
         node = self._nodes[name]
         node.target = target
-        self._later(lambda: node.reflex.on_target(target.latency_ms, target.percentile))
+        self._later(lambda: node.hear_target(target))
         self._later(lambda: self._decide(lambda manager, now_s: manager.on_target(target, now_s)))
 
     def on_board_state(self, state: BoardState) -> None:

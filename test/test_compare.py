@@ -1,0 +1,299 @@
+"""Comparison of policies: suites, cached runs, intervals, verdicts, page and plots."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from dynofa_ros.cli import main
+from dynofa_ros.errors import ConfigError
+from dynofa_ros.simulation.compare import fingerprint, runs
+from dynofa_ros.simulation.compare.checks import checks
+from dynofa_ros.simulation.compare.dot_plot import Dot, Series, dot_plot
+from dynofa_ros.simulation.compare.figures import (
+    advantage,
+    against,
+    dominated,
+    energy_j,
+    groups_of,
+    miss_rate,
+)
+from dynofa_ros.simulation.compare.report import document, write_report
+from dynofa_ros.simulation.compare.run import recovery_frames, run_policies, upward_moves
+from dynofa_ros.simulation.compare.runs import Run, run_suite
+from dynofa_ros.simulation.compare.statistics import interval, t_quantile
+from dynofa_ros.simulation.compare.suite import load_suite, suite_path
+from dynofa_ros.simulation.scenarios.scenario import load_scenario
+from dynofa_ros.simulation.world.policy import FrameOutcome
+from dynofa_ros.simulation.world.simulator import simulate
+from oracle_worlds import scenario_text
+
+
+def suite_file(folder, **changes):
+    scenario = folder / "energy.yaml"
+    scenario.write_text(scenario_text("energy", 6), encoding="utf-8")
+    block = {"scenarios": ["energy.yaml"], "policies": ["linux", "powersave"], "seeds": [1, 2], **changes}
+    path = folder / "suite.yaml"
+    path.write_text(
+        json.dumps({"schema": "dynofa/suite/1", "name": "small", "blocks": [block]}), encoding="utf-8"
+    )
+    return path
+
+
+def figures(
+    misses=0, energy=100.0, accuracy=0.75, objective="min_energy", released=1000, applications=1, **more
+):
+    wanted = math.nan if objective == "min_energy" else accuracy
+    return {
+        "scenario": "x",
+        "extrapolated": False,
+        "applications": 1,
+        "allowed_misses": 50.0,
+        "merit": {
+            "over_budget_s": 0.0,
+            "misses": misses,
+            "below_floor": 0,
+            "accuracy": wanted,
+            "energy_j": energy + 300.0,
+        },
+        "scores": {
+            "objective": objective,
+            "released": released,
+            "inferred": released,
+            "miss_rate": misses / released,
+            "on_time_accuracy": accuracy,
+            "energy_above_idle_j": energy,
+            "energy_j": energy + 300.0,
+            "idle_energy_j": 300.0,
+            "latency_to_target": {"p95": 0.8},
+        },
+        "recovery_frames": [],
+        "upward": {"front": {"count": 0, "shortest_gap_s": None}},
+        "timing": {"decision_us": {"p50": 100.0, "p99": 900.0}},
+    }
+
+
+def group(seeds=4, scenario="x", **policies):
+    found = [
+        Run(scenario, policy, seed, "nominal", figures(**make(seed)))
+        for policy, make in policies.items()
+        for seed in range(seeds)
+    ]
+    return groups_of(found)[0]
+
+
+def test_a_suite_lists_every_world_once_with_all_its_policies(tmp_path):
+    suite = load_suite(suite_file(tmp_path, seeds={"first": 101, "count": 3}, voltages=["flat", "steep"]))
+    assert suite.runs == 12
+    assert {(job.seed, job.voltage) for job in suite.jobs} == {
+        (seed, voltage) for seed in (101, 102, 103) for voltage in ("flat", "steep")
+    }
+    assert all(job.policies == ("linux", "powersave") for job in suite.jobs)
+
+
+@pytest.mark.parametrize("name", ["manager", "quick"])
+def test_shipped_suites_are_valid(name):
+    assert load_suite(suite_path(name)).runs > 0
+
+
+def test_published_figures_use_ten_seeds_that_were_never_tuned_on():
+    suite = load_suite(suite_path("manager"))
+    assert all(job.seed > 100 for job in suite.jobs)
+    worlds = {(job.scenario, job.voltage) for job in suite.jobs if job.scenario.stem != "steady_hour"}
+    counts = [sum((job.scenario, job.voltage) == world for job in suite.jobs) for world in worlds]
+    assert min(counts) >= 10
+    assert {voltage for _, voltage in worlds} == {"flat", "nominal", "steep"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"policies": ["linux", "windows"]}, ["blocks[0].policies", "windows", "powersave"]),
+        ({"seeds": "many"}, ["blocks[0].seeds", "many"]),
+        ({"seeds": [-1]}, ["blocks[0].seeds", "-1"]),
+        ({"voltages": ["high"]}, ["blocks[0].voltages", "high", "nominal"]),
+        ({"scenarios": ["nowhere"]}, ["nowhere"]),
+        ({"without": ["nowhere"]}, ["without", "nowhere"]),
+        ({"speed": 3}, ["blocks[0].speed", "known"]),
+    ],
+)
+def test_a_wrong_suite_is_refused_with_file_field_and_value(tmp_path, changes, words):
+    with pytest.raises(ConfigError) as refusal:
+        load_suite(suite_file(tmp_path, **changes))
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
+    suite = load_suite(suite_file(tmp_path))
+    counts = []
+    first = run_suite(suite, tmp_path / "cache", workers=1, done=counts.append)
+    assert sum(counts) == suite.runs == len(first)
+    monkeypatch.setattr(runs, "run_policies", lambda *_: pytest.fail("ran again"))
+    counts.clear()
+    again = run_suite(suite, tmp_path / "cache", workers=1, done=counts.append)
+    assert sum(counts) == suite.runs
+    assert [run[:4] for run in again] == [run[:4] for run in first]
+
+
+def test_a_run_depends_on_seed_policy_scenario_and_the_code_that_it_imports(tmp_path, monkeypatch):
+    job = load_suite(suite_file(tmp_path)).jobs[0]
+    key = fingerprint.run_key(job, "linux")
+    assert key == fingerprint.run_key(job, "linux")
+    assert key != fingerprint.run_key(job, "powersave")
+    assert key != fingerprint.run_key(dataclasses.replace(job, seed=9), "linux")
+    monkeypatch.setattr(fingerprint, "code_digest", lambda module: f"other {module}")
+    assert key != fingerprint.run_key(job, "linux")
+
+
+def test_the_code_of_one_policy_does_not_invalidate_another():
+    assert fingerprint.code_digest("dynofa_ros.simulation.policies.linux") != fingerprint.code_digest(
+        "dynofa_ros.simulation.policies.oracle"
+    )
+
+
+def test_the_interval_is_students():
+    found = interval([1.0, 2.0, 3.0, 4.0])
+    assert found.mean == 2.5
+    assert found.half == pytest.approx(3.182 * math.sqrt(5.0 / 3.0) / 2.0)
+    assert t_quantile(40) == pytest.approx(2.0211, abs=1e-4)
+    assert math.isnan(interval([1.0]).half)
+    assert interval([2.0, 2.0]).sign == 1
+    assert interval([-1.0, 1.0]).sign == 0
+
+
+def test_misses_decide_before_the_objective():
+    found = group(
+        dynofa=lambda seed: {"misses": 3 + seed % 2, "energy": 50.0},
+        alert=lambda seed: {"misses": seed % 2, "energy": 90.0 + seed},
+        poet=lambda seed: {"misses": 3 + seed % 2, "energy": 49.0 + seed * 0.01},
+    )
+    assert against(found, "alert")[0] == "worse"
+    assert against(found, "poet")[0] == "worse"
+    assert found.difference("dynofa", "alert", miss_rate).mean == pytest.approx(0.003)
+    assert found.ratio("dynofa", "poet", energy_j).mean == pytest.approx(0.0201, abs=1e-3)
+
+
+def test_worse_in_one_figure_and_better_in_none_is_dominated():
+    base = {"linux": lambda seed: {"misses": 5, "energy": 100.0 + seed}}
+    assert dominated(group(dynofa=lambda seed: {"misses": 5, "energy": 101.0 + seed}, **base), "linux")
+    assert not dominated(group(dynofa=lambda seed: {"misses": 4, "energy": 101.0 + seed}, **base), "linux")
+    assert not dominated(group(dynofa=lambda seed: {"misses": 5, "energy": 99.0 + seed}, **base), "linux")
+
+
+def test_a_small_advantage_of_the_oracle_gives_no_ratio():
+    def make(oracle_j):
+        return group(
+            dynofa=lambda seed: {"energy": 85.0 + seed},
+            linux=lambda seed: {"energy": 100.0 + seed},
+            oracle=lambda seed: {"energy": oracle_j + seed},
+        )
+
+    assert advantage(make(80.0)).share == pytest.approx(0.75, abs=0.01)
+    assert advantage(make(99.0)).share is None
+
+
+def test_requirements_are_met_or_missed_with_their_value():
+    good = group(
+        dynofa=lambda seed: {"energy": 84.0 + seed},
+        linux=lambda seed: {"energy": 150.0 + seed},
+        oracle=lambda seed: {"energy": 80.0 + seed},
+    )
+    bad = group(
+        scenario="y",
+        dynofa=lambda seed: {"energy": 120.0 + seed, "misses": 90},
+        linux=lambda seed: {"energy": 150.0 + seed},
+        oracle=lambda seed: {"energy": 80.0 + seed},
+    )
+    verdicts = {check.requirement.split(":")[0]: check for check in checks([good, bad])}
+    gap = verdicts["gap to the oracle, min_energy"]
+    assert not gap.met
+    assert "49" in gap.value
+    assert gap.exceptions == ("y",)
+    misses = next(check for check in checks([good, bad]) if check.requirement.startswith("misses"))
+    assert misses.exceptions == ("y",)
+    assert next(check for check in checks([good]) if check.requirement.startswith("misses")).met
+    assert verdicts["against alert"].met is None
+
+
+def test_whoever_beats_the_oracle_is_named():
+    found = group(
+        dynofa=lambda seed: {"energy": 79.0}, oracle=lambda seed: {"energy": 80.0, "misses": seed // 3}
+    )
+    check = next(check for check in checks([found]) if "beats" in check.requirement)
+    assert not check.met
+    assert check.exceptions == ("x by dynofa",)
+
+
+def outcomes(on_time, accuracy=None, start_s=0.0):
+    frames = []
+    for number, good in enumerate(on_time):
+        release_s = start_s + 0.1 * number
+        frame = FrameOutcome("front", number, release_s, 20.0, end_s=release_s + (0.01 if good else 0.05))
+        frame.accuracy = 0.7 if accuracy is None else accuracy[number]
+        frames.append(frame)
+    return frames
+
+
+def test_upward_moves_and_the_shortest_time_between_them():
+    moves = upward_moves(outcomes([True] * 6, [0.7, 0.8, 0.7, 0.75, 0.75, 0.8]))
+    assert moves["count"] == 3
+    assert moves["shortest_gap_s"] == pytest.approx(0.2)
+
+
+def test_recovery_counts_frames_until_ten_in_a_row_are_on_time(tmp_path):
+    path = tmp_path / "energy.yaml"
+    path.write_text(scenario_text("energy", 6), encoding="utf-8")
+    record = simulate(load_scenario(path), "powersave", 1)
+    record.frames["front"][:] = outcomes([False] * 3 + [True] * 12, start_s=2.0)
+    assert [arrival["frames"] for arrival in recovery_frames(record)] == [3]
+    record.frames["front"][:] = outcomes([False] * 15, start_s=2.0)
+    assert [arrival["frames"] for arrival in recovery_frames(record)] == [None]
+
+
+def test_the_command_writes_page_plots_and_json(tmp_path, capsys):
+    suite = suite_file(tmp_path, policies=["dynofa", "linux", "oracle", "lower_bound", "alert"])
+    out = tmp_path / "out"
+    assert (
+        main(["compare", str(suite), "--out", str(out), "--cache", str(tmp_path / "cache"), "--workers", "1"])
+        == 0
+    )
+    page = (out / "results.md").read_text(encoding="utf-8")
+    assert "SIMULATED" in page
+    assert "| energy | min_energy | 1 |" in page
+    for name in ("simulated_energy.svg", "simulated_misses.svg"):
+        assert f"({name})" in page
+        assert (out / name).read_text(encoding="utf-8").startswith("<svg")
+    content = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert content["simulated"] is True
+    assert content["scenarios"][0]["policies"]["oracle"]["seeds"] == [1, 2]
+    assert "gap to the oracle" in capsys.readouterr().out
+
+
+def test_the_same_runs_give_the_same_document(tmp_path):
+    path = tmp_path / "energy.yaml"
+    path.write_text(scenario_text("energy", 6), encoding="utf-8")
+    scenario = load_scenario(path)
+
+    def made():
+        return groups_of(
+            Run("energy", policy, 1, "nominal", found)
+            for policy, found in run_policies(scenario, 1, "nominal", ["linux", "dynofa"])
+        )
+
+    first, second = (document("small", made())["scenarios"] for _ in range(2))
+    assert first == second
+
+
+def test_nothing_to_compare_is_an_error(tmp_path):
+    with pytest.raises(Exception, match="no runs"):
+        write_report("empty", [], tmp_path)
+
+
+def test_values_beyond_the_axis_become_arrowheads_at_its_edge():
+    dots = [Dot(5.0, 1.0), Dot(500.0), None]
+    text = dot_plot("t", "u", ["a", "b", "c"], [Series("one", "#123456", dots)], (0.0, 10.0))
+    assert text.count("<circle") == 2
+    assert text.count("v8l") == 1
+    assert text.count("whisker") == 2
