@@ -17,10 +17,9 @@ CAP = "{t: 3, cap: {domain: gpu, mhz: 510}}, {t: 6, cap: {domain: gpu, mhz: null
 def application(
     name="front", *, period_ms=33.3, latency_ms=20, objective="max_accuracy", min_accuracy=0.74, priority=1
 ):
-    return (
-        f"  - {{name: {name}, family: ofa_mbv3_w12, period_ms: {period_ms}, jitter_ms: 2, qos: {{latency_ms: {latency_ms}, "
-        f"percentile: 0.95, min_accuracy: {min_accuracy}, objective: {objective}, priority: {priority}}}}}"
-    )
+    camera = f"name: {name}, family: ofa_mbv3_w12, period_ms: {period_ms}, jitter_ms: 2"
+    target = f"latency_ms: {latency_ms}, percentile: 0.95, min_accuracy: {min_accuracy}"
+    return f"  - {{{camera}, qos: {{{target}, objective: {objective}, priority: {priority}}}}}"
 
 
 WORLDS = {

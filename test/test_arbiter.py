@@ -114,7 +114,11 @@ def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order i
             for b, _, q, other, other_ms, other_median, _ in runs:
                 if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
                     period_ms = b.period_ms if b.period_ms > 0 else 0.0
-                    latency += max(0.0, other_median * other_ms - (1 - a.percentile) * period_ms / there)
+                    free_ms = (1 - a.percentile) * period_ms / there
+                    in_step = abs(a.period_ms - period_ms) <= 0.01 * period_ms
+                    if in_step and a.measured_on == b.measured_on == p.element:
+                        free_ms = max(free_ms, b.occupies_ms - a.waited_ms / there)
+                    latency += max(0.0, other_median * other_ms - free_ms)
         use = median * time / a.period_ms if a.period_ms > 0 else 0.0
         if a.current is not None and i != a.current:
             use += a.switch_ms / 1e3 / question.horizon_s
@@ -219,6 +223,9 @@ def applications(draw, index):
         margin=draw(st.sampled_from([0.0, 0.1, 0.3])),
         percentile=draw(st.sampled_from([0.5, 0.95, 0.99])),
         switch_ms=draw(st.sampled_from([0.0, 50.0])),
+        waited_ms=draw(st.sampled_from([0.0, 4.0])),
+        occupies_ms=draw(st.sampled_from([3.0, 9.0])),
+        measured_on=draw(st.sampled_from(["", "cpu", "cpu", "gpu"])),
     )
 
 

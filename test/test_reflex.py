@@ -53,15 +53,24 @@ def test_follows_a_decision_that_fits():
     assert run(ready(), 1.0, decision=decide())[-1] == "large"
 
 
-def test_moves_down_within_two_frames_of_a_slow_down():
+def test_moves_down_after_one_slow_frame():
     reflex = ready()
     run(reflex, 4.0, decision=decide())
-    assert run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide())[:3] == ["large", "large", "middle"]
+    assert run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide())[:3] == ["large", "middle", "middle"]
 
 
-def test_one_outlier_moves_nothing():
+def test_one_outlier_costs_the_calm_time_and_no_more():
     names = run(ready(), 6.0, slowdown=lambda frame: 20.0 if frame == 90 else 1.0, decision=decide())
-    assert set(names) == {"large"}
+    below = [frame for frame, name in enumerate(names) if name != "large"]
+    assert below == list(range(91, 91 + len(below)))
+    assert len(below) <= math.ceil(ReflexConfig().calm_s / PERIOD_S) + 1
+
+
+def test_outliers_that_nothing_follows_move_nothing_any_more():
+    reflex = ready()
+    alone = run(reflex, 60.0, slowdown=lambda frame: 3.0 if frame % 60 == 59 else 1.0, decision=decide())
+    assert set(alone[: 30 * 30]) == {"large", "middle"}
+    assert set(alone[45 * 30 :]) == {"large"}
 
 
 def test_returns_to_the_decided_sub_network_after_the_load_has_gone():
@@ -75,12 +84,44 @@ def test_never_exceeds_the_decided_sub_network():
     assert set(run(ready(), 5.0, decision=decide("middle", target_ms=100.0))) == {"middle"}
 
 
-def test_upward_moves_wait_for_the_dwell():
+def test_it_returns_from_a_burst_after_the_calm_time_and_from_the_next_one_after_the_dwell():
     reflex = ready(dwell_s=1.0)
-    burst = run(reflex, 8.0, slowdown=lambda frame: 2.0 if 60 <= frame < 64 else 1.0, decision=decide())
-    changes = [i for i in range(1, len(burst)) if burst[i] != burst[i - 1]]
-    assert len(changes) == 2
-    assert (changes[1] - changes[0]) * PERIOD_S >= 1.0 - 1e-9
+    slow = {*range(60, 63), *range(76, 79)}
+    names = run(reflex, 4.0, slowdown=lambda frame: 2.0 if frame in slow else 1.0, decision=decide())
+    rises = [i for i in range(1, len(names)) if names[i] == "large" != names[i - 1]]
+    assert len(rises) == 2
+    assert (rises[0] - 61) * PERIOD_S <= 0.3
+    assert (rises[1] - rises[0]) * PERIOD_S >= 1.0 - 1e-9
+
+
+def test_an_unusual_wait_is_made_up_for_by_that_frame_alone():
+    reflex = ready()
+    run(reflex, 4.0, decision=decide())
+    assert reflex.choose(4.0, queued_ms=10.0).subnet == "middle"
+    assert reflex.current is not None
+    assert reflex.current.subnet == "large"
+    assert reflex.choose(4.03).subnet == "large"
+    assert reflex.choose(4.06, queued_ms=100.0).subnet == "small"
+    assert reflex.choose(4.09, queued_ms=1.0).subnet == "large"
+
+
+def test_it_keeps_the_accuracy_floor_while_its_percentile_allows_the_late_frames():
+    reflex = ready()
+    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
+    run(reflex, 4.0, decision=decide())
+    burst = run(reflex, 0.1, 4.0, slowdown=2.0, decision=decide())
+    assert set(burst) == {"large"}
+    load = run(reflex, 1.0, 4.1, slowdown=2.0, decision=decide())
+    late = load.index("middle") + len(burst)
+    assert late == math.floor(0.05 * ReflexConfig().window) + 1
+    assert set(load[load.index("middle") :]) == {"middle"}
+
+
+def test_a_floor_above_what_was_decided_holds_nothing_back():
+    reflex = ready()
+    reflex.on_target(25.0, 0.95, min_accuracy=0.99)
+    run(reflex, 4.0, decision=decide())
+    assert "middle" in run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide())
 
 
 def test_a_slower_clock_moves_down_with_the_next_frame():

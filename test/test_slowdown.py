@@ -105,6 +105,39 @@ def test_overhead_accepts_zero_and_refuses_negative_times():
     assert not estimator.update(-0.1)
 
 
+BURST = [*[1.0] * 44, 1.5, 1.5, 1.5, *[1.0] * 3]
+
+
+def test_after_a_slow_frame_the_next_tail_is_what_followed_slow_ones():
+    estimator = feed(BURST * 20)
+    assert estimator.next_tail(0.95) == estimator.tail(0.95) < 1.2
+    estimator.update(1.2)
+    assert estimator.next_tail(0.95) == 1.5
+    estimator.update(1.0)
+    assert estimator.next_tail(0.95) == estimator.tail(0.95) < 1.2
+
+
+def test_before_anything_followed_a_slow_frame_another_one_is_expected():
+    estimator = feed([1.0] * 100)
+    estimator.update(1.3)
+    assert estimator.next_tail(0.95) == 1.3
+    estimator.update(20.0)
+    assert estimator.next_tail(0.95) <= 3.0
+
+
+def test_the_burst_tail_keeps_bursts_that_the_window_has_forgotten():
+    estimator = feed(BURST * 2 + [1.0] * 400)
+    assert estimator.tail(0.95) == 1.0
+    assert estimator.burst_tail(0.95) == 1.5
+    assert feed([1.0] * 100).burst_tail(0.95) == pytest.approx(1.15)
+    assert feed([]).burst_tail(0.95) == 1.15
+
+
+def test_a_load_is_no_burst():
+    estimator = feed([1.0] * 300 + [1.5] * 300)
+    assert estimator.burst_tail(0.95) == estimator.next_tail(0.95) == estimator.tail(0.95) == 1.5
+
+
 def test_reset_returns_to_the_prior():
     estimator = feed([2.0] * 50)
     estimator.reset()
@@ -115,7 +148,10 @@ def test_reset_returns_to_the_prior():
 def test_always_finite_positive_and_within_what_was_seen(values, percentile):
     estimator = feed(values)
     tail = estimator.tail(percentile)
-    assert 0.0 < tail <= max([estimator.prior, *(v for v in values if 0.05 <= v <= 200.0)])
+    largest = max([estimator.prior, *(v for v in values if 0.05 <= v <= 200.0)])
+    assert 0.0 < tail <= largest
+    assert tail <= estimator.next_tail(percentile) <= largest * 1e4
+    assert tail <= estimator.burst_tail(percentile) <= largest * 1e4
 
 
 @given(st.lists(st.floats(0.5, 5.0), min_size=1, max_size=200))
@@ -123,3 +159,5 @@ def test_the_tail_rises_with_the_percentile(values):
     estimator = feed(values)
     tails = [estimator.tail(p) for p in (0.5, 0.9, 0.95, 0.99)]
     assert tails == sorted(tails)
+    assert estimator.next_tail(0.95) >= estimator.tail(0.95)
+    assert estimator.burst_tail(0.95) >= estimator.tail(0.95)

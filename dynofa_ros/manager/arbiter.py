@@ -30,7 +30,7 @@ runs out; the result says so, and how far the best can be.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -62,6 +62,15 @@ def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: b
     return replace(result_of(question, chosen), exact=bound is None, bound=bound, nodes=search.nodes)
 
 
+def judge(
+    problem: ArbiterInput, choices: tuple[int, ...], clocks: Mapping[str, float]
+) -> ArbiterResult | None:
+    """What one point of each application leads to at these clocks; None where a table lacks one of them."""
+    question = Question.of(problem)
+    chosen = _combination(question, choices, tuple(clocks[table.domain] for table in problem.clocks))
+    return None if chosen is None else result_of(question, chosen)
+
+
 def _kept_incumbent(question: Question, best: Choices) -> Choices:
     """The combination in force where only its cost differs, by at most the inertia; else `best`."""
     incumbent = _incumbent(question)
@@ -82,7 +91,10 @@ def _kept_incumbent(question: Question, best: Choices) -> Choices:
 def _incumbent(question: Question) -> Choices | None:
     if question.problem.incumbent is None:
         return None
-    choices, clocks = question.problem.incumbent
+    return _combination(question, *question.problem.incumbent)
+
+
+def _combination(question: Question, choices: tuple[int, ...], clocks: tuple[float, ...]) -> Choices | None:
     layout = question.layout
     setting = layout.settings.index_of(clocks)
     if setting is None or len(choices) != len(question.problem.applications):

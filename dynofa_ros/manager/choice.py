@@ -69,7 +69,7 @@ class Question:
 
     @classmethod
     def of(cls, problem: ArbiterInput) -> Question:
-        """Evaluate the tables; kept for the last problem."""
+        """Evaluate the tables; kept for the last two problems."""
         return _QUESTIONS.get([problem], (), lambda: cls._built(problem))
 
     @classmethod
@@ -157,7 +157,7 @@ class Question:
         )
 
 
-_QUESTIONS: Remembered[Question] = Remembered(1)
+_QUESTIONS: Remembered[Question] = Remembered(2)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from dynofa_ros.manager.arbiter import judge
 from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
 from dynofa_ros.manager.qos import Objective
 
@@ -33,9 +34,8 @@ def with_headroom(
     fixed = tuple(map(_fixed, problem.applications, result.choices))
     stretched = tuple(map(_stretched, fixed, (b if w else 1.0 for b, w in zip(bursts, wanting, strict=True))))
     clocks = arbitrate(replace(problem, applications=stretched)).clocks
-    tables = tuple(replace(table, available_mhz=(clocks[table.domain],)) for table in problem.clocks)
-    kept = arbitrate(replace(problem, applications=fixed, clocks=tables, incumbent=None))
-    return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes)
+    kept = judge(problem, result.choices, clocks)
+    return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes) if kept else result
 
 
 def _fixed(app: ArbiterApplication, choice: int) -> ArbiterApplication:

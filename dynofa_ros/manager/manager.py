@@ -260,7 +260,10 @@ class Manager:
         tables = self._board.clock_tables(used, self._limits, hold)
         elements = self._board.elements(self._own_busy(records))
         return ArbiterInput(
-            applications=tuple(r.as_input(now_s, self.config, cautious, elements, keep) for r in records),
+            applications=tuple(
+                r.as_input(now_s, self.config, cautious, elements, keep, alone=len(records) == 1)
+                for r in records
+            ),
             clocks=tables,
             elements=elements,
             power=self._board.power(),

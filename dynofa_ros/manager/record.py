@@ -84,6 +84,7 @@ class Measured:
         self._steps = Sticky(SLACK), Sticky(SLACK), Sticky(SLACK, OVERHEAD_STEP_MS)
         self._frequency = Sticky(SLACK)
         self._burst = Sticky(BURST_SLACK)
+        self._waited, self._occupies = Sticky(SLACK, OVERHEAD_STEP_MS), Sticky(BURST_SLACK, OVERHEAD_STEP_MS)
         self._backward_s: deque[float] = deque(maxlen=2)
 
     def take(
@@ -112,8 +113,9 @@ class Measured:
         if clocks_settle and self._reports:
             median, tail = self._reports[-1][:2]
         self._reports.append((median, tail, overhead_ms))
-        self.waited_ms = _plausible(stats.waited_ms, 0.0, 60_000.0, math.nan)
-        self.occupies_ms = _plausible(stats.inference_p50_ms, 0.0, 60_000.0, math.nan)
+        waited_ms = _plausible(stats.waited_ms, 0.0, 60_000.0, math.nan)
+        self.waited_ms = self._waited.follow(waited_ms)
+        self.occupies_ms = self._occupies.follow(_plausible(stats.inference_p50_ms, 0.0, 60_000.0, math.nan))
         self._settle_values(now_s)
         self._take_burst(math.nan if clocks_settle else stats.slowdown_burst)
         self.tail_interval = (stats.slowdown_tail_low, stats.slowdown_tail_high)
@@ -266,8 +268,12 @@ class ApplicationRecord:
         frozen_board: bool,
         elements: Sequence[ArbiterElement],
         keep: bool,
+        alone: bool = False,
     ) -> ArbiterApplication:
-        """The application as the arbiter sees it; with `keep` it stays where it is during the dwell."""
+        """The application as the arbiter sees it; with `keep` it stays where it is during the dwell.
+
+        Where it is `alone` nothing waits for it, and what it waits for does not count.
+        """
         background = {element.name: element.background for element in elements}
         cores = {element.name: element.cores for element in elements}
         target, measured = self.target_or_default(config), self.measured
@@ -287,8 +293,8 @@ class ApplicationRecord:
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
             percentile=self.percentile(config),
-            waited_ms=measured.waited_ms,
-            occupies_ms=measured.occupies_ms,
+            waited_ms=math.nan if alone else measured.waited_ms,
+            occupies_ms=math.nan if alone else measured.occupies_ms,
             measured_on=measured.element,
             current=None if self.free else self._running(now_s, config),
             margin=self._margin(config),

@@ -25,11 +25,13 @@ WORTH = 1.03
 CHECK_EVERY = 4
 """Samples between two looks whether a load has gone."""
 LEARNT = 16
-"""Samples from which on slow frames are told from usual ones, and from which on it is known what follows them."""
+"""Samples before slow frames are told from usual ones; as many after slow ones tell what follows."""
 SPREADS, LEAST_EXCESS = 6.0, 1.03
 """A slow frame lies so many times as far above the median as the upper quartile, at least 3 % above it."""
 LOAD = 16
 """So many slow frames in a row are no burst but a load: the window starts over with them."""
+FREED = 8
+"""So many frames in a row as far below the median: a load has gone, and the window starts over with them."""
 AFTER_SLOW, LONG = 64, 1000
 """Frames remembered that followed a slow one, and of the long memory."""
 RARE = 0.999
@@ -210,21 +212,23 @@ class _Memory:
 class SlowdownEstimator(TailEstimator):
     """Slow-down: measured inference time / expected inference time at the clocks in force [1].
 
-    Slow frames cluster: P(slow | slow) is up to 0.74 where P(slow) is 2 % (arXiv 2606.16106). With median m and
-    upper quartile q of the window a frame x is slow where
+    Slow frames cluster: P(slow | slow) is up to 0.74 where P(slow) is 2 % (arXiv 2606.16106). With median m
+    and upper quartile q of the window a frame x is slow where
 
         x > m + 6 max(q - m, 0.005 m)
 
     and what follows a slow frame is kept apart, as x / m: `tail` is that of a frame after a usual one,
-    `next_tail` that of the frame that comes now. `burst_tail` is the 0.999 quantile of x / m over the last 1000
-    frames, times m. 16 slow frames in a row are a load: the window starts over with them, and what was
-    learnt of bursts stays.
+    `next_tail` that of the frame that comes now. `burst_tail` is the 0.999 quantile of x / m over the last
+    1000 frames, times m. 16 slow frames in a row are a load, 8 as far below m one that has gone: the window
+    starts over with them, and what was learnt of bursts stays.
     """
 
     def __init__(self, *, prior: float = 1.15, window: int = 128) -> None:
         super().__init__(prior=prior, low=0.05, high=200.0, window=window)
         self._run: list[float] = []
         """The slow frames in a row that came last."""
+        self._freed = 0
+        """Frames in a row that came last far below the median."""
         self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
 
     def next_tail(self, percentile: float) -> float:
@@ -267,29 +271,36 @@ class SlowdownEstimator(TailEstimator):
             super()._take(value)
             return
         middle = self._sorted[self._count // 2]
-        spread = max(self._sorted[3 * self._count // 4] - middle, (LEAST_EXCESS - 1.0) / SPREADS * middle)
-        before = bool(self._run)
+        reach = max(SPREADS * (self._sorted[3 * self._count // 4] - middle), (LEAST_EXCESS - 1.0) * middle)
+        slow, before = value > middle + reach, bool(self._run)
         self._long.add(value / middle)
         if before:
             self._after_slow.add(value / middle)
-        if value <= middle + SPREADS * spread:
+        self._freed = self._freed + 1 if value < middle - reach else 0
+        if slow:
+            self._run.append(value)
+        else:
             self._run.clear()
-            super()._take(value)
-            return
-        self._run.append(value)
-        if not before:
+        if not (slow and before):
             super()._take(value)
         elif len(self._run) < LOAD:
             self._tails.clear()
             self._recent.append(value)
         else:
             self._adopt_load()
+        if self._freed == FREED:
+            self._long.drop_newest(FREED)
+            self._keep(self._samples[-FREED:])
 
     def _adopt_load(self) -> None:
         self._after_slow.drop_newest(len(self._run) - 1)
         self._long.drop_newest(len(self._run))
         self._keep(self._run[:])
         self._run.clear()
+
+    def _keep(self, samples: list[float]) -> None:
+        super()._keep(samples)
+        self._freed = 0
 
 
 class OverheadEstimator(TailEstimator):

@@ -17,9 +17,7 @@ from dynofa_ros.simulation.oracle.problem import (
     PlanFrame,
 )
 
-MOST_ACTIONS = 96
-MOST_SHARED = 96
-"""Of one application among several."""
+MOST_ACTIONS = 150
 QUICKEST = 0.9
 """Noise never makes a frame faster than this share of its time."""
 COARSER = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
@@ -57,7 +55,7 @@ def useful_actions(
                 alone,
                 margin,
             )
-        if keep.sum() <= (MOST_ACTIONS if alone else MOST_SHARED):
+        if keep.sum() <= MOST_ACTIONS:
             break
     if not keep.any():
         keep[0] = True

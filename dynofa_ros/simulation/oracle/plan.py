@@ -20,7 +20,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.manager.operating_point import OperatingPoint
@@ -32,8 +31,9 @@ from dynofa_ros.simulation.oracle.search import OracleSearch
 from dynofa_ros.simulation.world.noise import FrameStream
 from dynofa_ros.simulation.world.truth import Truth
 
-HEAT_WAYS: tuple[dict[str, Any], ...] = ({"shun_heat": True}, {"heat_price": 0.3})
-"""What is tried where the board would get too hot; a point of accuracy costs some 20 mJ an inference."""
+HEAT_PRICE = 0.3
+"""Lost accuracy per joule [1/J] that is tried too where the board gets too hot; a point of accuracy costs
+some 20 mJ an inference."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Planner:
     def __init__(self, truth: Truth) -> None:
         self._streams = [stream for streams in truth.noise.streams.values() for stream in streams]
         self._problem = problem_of(truth, self._streams)
-        self._heat: dict[str, Any] = {}
+        self._heat_price = 0.0
         self._tried = False
         self._names = tuple(
             (s.episode.application.name, truth.points[s.episode.application.name]) for s in self._streams
@@ -80,12 +80,11 @@ class Planner:
 
     def plan(self, budget_share: float = 1.0) -> OraclePlan:
         """The best plan that is found; `budget_share`: of a power budget that it may use."""
-        best = OracleSearch(self._problem, budget_share=budget_share, **self._heat).plan()
+        best = OracleSearch(self._problem, heat_price=self._heat_price, budget_share=budget_share).plan()
         if best.slowed_s > 0.0 and not self._tried:
-            for heat in HEAT_WAYS:
-                plan = OracleSearch(self._problem, budget_share=budget_share, **heat).plan()
-                if _merit(plan) < _merit(best):
-                    best, self._heat = plan, heat
+            cooler = OracleSearch(self._problem, heat_price=HEAT_PRICE, budget_share=budget_share).plan()
+            if _merit(cooler) < _merit(best):
+                best, self._heat_price = cooler, HEAT_PRICE
         self._tried = True
         return OraclePlan(self._problem, best, self._names)
 

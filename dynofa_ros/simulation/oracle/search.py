@@ -64,23 +64,21 @@ COOLER_DEGC = 0.05
 class OracleSearch:
     """Searches one problem.
 
-    `keep` bounds how many labels stay per action. `heat_price` is the lost accuracy that a joule counts as;
-    it spreads heat over time where the board would get too hot. With `shun_heat` a frame above the trip
-    point counts as a violation. `budget_share` is the share of a power budget that is planned with.
+    `keep` bounds how many labels stay per action (0: three, or two with several applications).
+    `heat_price` is the lost accuracy that a joule counts as; it spreads heat over time where the board would
+    get too hot. `budget_share` is the share of a power budget that is planned with.
     """
 
     def __init__(
         self,
         problem: PlanProblem,
-        keep: int = 3,
+        keep: int = 0,
         heat_price: float = 0.0,
-        shun_heat: bool = False,
         budget_share: float = 1.0,
     ) -> None:
         self.problem = problem
-        self.keep = keep
+        self.keep = keep or (3 if len(problem.actions) == 1 else 2)
         self.heat_price = heat_price
-        self.shun_heat = shun_heat
         self.budget_share = budget_share
         self.exact = len(problem.actions) == 1
         self._until = [c.until_s for c in problem.conditions]
@@ -412,8 +410,6 @@ class OracleSearch:
         self._warm(labels, until_s)
         degc = self._degc(labels)
         self._hot = bool(degc.max() > self.problem.heat.trip_degc - WARM_DEGC)
-        if self.shun_heat and self._hot:
-            labels.cost = labels.cost + (degc > self.problem.heat.trip_degc) * VIOLATION
         for application, leaves_s in enumerate(self.problem.leaves_s):
             if leaves_s <= until_s:
                 labels.mean_w[:, application] = 0.0
