@@ -16,7 +16,9 @@ from resident import BYTES_PER_WEIGHT, cpu_placements, n_weights, start_resident
 
 WEIGHTS_FACTOR, ALLOWANCE_BYTES = 1.5, 200e6
 MEGABYTE = 1e6
+BACKENDS = ("native", "openvino", "onnxruntime")
 TARGET = ("openvino", "fp32")
+"""The full-precision placement that needs the most."""
 
 
 def describe(placement: Placement, weights: int, cache_folder: Path) -> Results:
@@ -40,7 +42,7 @@ def describe(placement: Placement, weights: int, cache_folder: Path) -> Results:
 def measure(options: argparse.Namespace) -> tuple[Results, list[Target]]:
     """Every CPU placement, each in its own processes."""
     weights = n_weights()
-    placements = cpu_placements(options.threads, ("openvino", "onnxruntime"))
+    placements = cpu_placements(options.threads, BACKENDS)
     if options.quick:
         placements = [p for p in placements if (p.backend, p.precision) == TARGET]
     results: Results = {}

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import trange
 
+from core_under_test import fp32_placement
 from dynofa_ros.engine.placement import Placement, usable_cores
 from harness import Part, Results, Target, at_most, summary
 from process_memory import process_memory
@@ -80,7 +81,7 @@ def _wait_for_active(node: subprocess.Popen[str]) -> float:
 
 def measure(options: argparse.Namespace) -> tuple[Results, list[Target]]:
     """Cold starts each with an empty cache, warm ones with what the first left."""
-    placement = Placement("cpu", "openvino", "fp32", options.threads)
+    placement = fp32_placement(options.threads)
     cold, warm = (1, 2) if options.quick else (2, options.starts)
     banks: dict[str, list[float]] = {"uncached": [], "cached": []}
     nodes: dict[str, list[float]] = {"uncached": [], "cached": []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 REFERENCES = ("ofa dynamic", "ofa extracted", "ofa channels_last")
-BACKENDS = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
+BACKENDS = {"native": "own kernels", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
 REFERENCE_NAMES = {
     "ofa dynamic": "ofa, elastic layers",
     "ofa extracted": "ofa, extracted",

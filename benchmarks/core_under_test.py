@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dynofa_ros.engine.backend import Logits
+from dynofa_ros.engine.backends import available_placements
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.image import ImageFrame
 from dynofa_ros.engine.pipeline import PerceptionCore
@@ -32,15 +33,22 @@ def noise_frame(seed: int = 0, width: int = 320, height: int = 240) -> ImageFram
     return ImageFrame(width, height, "bgr8", width * 3, False, data)
 
 
+def fp32_placement(threads: int) -> Placement:
+    """The fp32 placement that `placements: auto` chooses on most machines: own kernels where they run."""
+    available, _ = available_placements(threads)
+    backends = {placement.backend for placement in available if placement.precision == "fp32"}
+    return Placement("cpu", "native" if "native" in backends else "openvino", "fp32", threads)
+
+
 class Core:
-    """All sub-networks of a family resident on OpenVINO fp32, and the perception core over them."""
+    """All sub-networks of a family resident with fp32, and the perception core over them."""
 
     top_k = 3
 
     def __init__(self, family: str, threads: int, random_weights: bool = False) -> None:
         loaded = load_family(family_path(family))
         self.family = loaded.with_random_weights() if random_weights else loaded
-        self.placement = Placement("cpu", "openvino", "fp32", threads)
+        self.placement = fp32_placement(threads)
         self.bank = SubnetBank.load(self.family, [self.placement])
         profile = profile_points(self.bank, self.bank.keys, ProfilerOptions(rounds=PROFILE_ROUNDS))
         points = operating_points(self.family, profile)

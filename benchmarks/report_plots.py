@@ -26,7 +26,7 @@ FRAME_NAMES = {
     "torch_reference": "torch (reference)",
     "without_kernel": "dynofa_ros without its kernel",
 }
-MARKERS = {"openvino": "o", "onnxruntime": "s", "torch": "^"}
+MARKERS = {"native": "P", "openvino": "o", "onnxruntime": "s", "torch": "^"}
 LIMIT = "#c0392b"
 STYLE: Any = {
     "svg.fonttype": "none",
