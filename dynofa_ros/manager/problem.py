@@ -41,7 +41,7 @@ class ArbiterApplication:
     percentile: float = DEFAULT_PERCENTILE
     """Share of the frames that must meet the target; decides how much waiting counts."""
     waited_ms: float = math.nan
-    """Measured waiting behind other applications at `percentile`, as long as these do as now; NaN: not known."""
+    """Measured waiting behind others at `percentile`, while these do as they do now; NaN: not known."""
     occupies_ms: float = math.nan
     """Median time of the inference that runs now; NaN: not known."""
     measured_on: str = ""

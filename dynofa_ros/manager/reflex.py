@@ -5,10 +5,12 @@ Predicted latency of point p at the target's percentile q, from what was just me
     L_q(p) = overhead_q + slowdown_q * latency_ms(p) * stretch(f)
 
 A point is a sub-network on a placement; slow-downs are kept per element, and forgotten after a window of
-frames that ran elsewhere. Downward at once. Upward only with a margin, a minimum dwell after the last upward
-move and a short calm after a downward one. It moves only along the alternatives of the last valid decision,
-up to the decided point, so that it never fights the arbiter; alone (no decision, or its lease ran out) it
-uses the front of all resident points: none of them beaten in both accuracy (of its precision) and latency.
+frames that ran elsewhere. After a slow frame the tail is that of frames that followed slow ones. Downward
+at once, but not below the accuracy floor while the percentile allows the late frames. Upward only with a
+margin, a minimum dwell after the last upward move and a short calm after a downward one. It moves only along
+the alternatives of the last valid decision, up to the decided point, so that it never fights the arbiter;
+alone (no decision, or its lease ran out) it uses the front of all resident points: none of them beaten in
+both accuracy (of its precision) and latency.
 """
 
 from __future__ import annotations

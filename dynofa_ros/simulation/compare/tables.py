@@ -281,7 +281,8 @@ def voltage_table(groups: Sequence[Group]) -> str:
     head = ["scenario"]
     for voltage in VOLTAGES:
         head += [f"{voltage}: against linux", "against the oracle"]
-    return table(head, rows)
+    filled = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    return table([head[number] for number in filled], [[row[number] for number in filled] for row in rows])
 
 
 def _headline(group: Group) -> list[str]:
