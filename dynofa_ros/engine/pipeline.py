@@ -112,7 +112,8 @@ class PerceptionCore:
 
     def run(self, arrival: Arrival, now: NowFunction) -> FrameResult | FrameDrop:
         """Take one frame through the network. It never raises for what a frame holds."""
-        plan = self._plan(now())
+        start_s = now()
+        plan = self._plan(start_s, queued_ms=max(start_s - arrival.received_s, 0.0) * 1e3)
         try:
             return self._infer(arrival, plan, now)
         except InvalidImage as error:
@@ -216,7 +217,7 @@ class PerceptionCore:
             self._period.tick(received_s)
         return Arrival(self._counters.receive(), frame, received_s, comparable_age_ms(age_ms), tag)
 
-    def _plan(self, start_s: float) -> Plan:
+    def _plan(self, start_s: float, queued_ms: float = 0.0) -> Plan:
         """Between two frames, the only place where the sub-network and the clocks change."""
         with self._lock:
             reflex = self._reflex
@@ -225,7 +226,7 @@ class PerceptionCore:
                     reflex.set_clock(domain, *self._clocks[domain])
                 self._new_clocks.clear()
             reflex.set_period(self._period.period_ms)
-            point = reflex.choose(start_s)
+            point = reflex.choose(start_s, queued_ms)
             self._set_emulated_clock(point)
             return Plan(
                 application=self.application,
