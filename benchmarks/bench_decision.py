@@ -8,6 +8,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -78,10 +80,23 @@ def ask(sizes: dict[str, Any], questions: int, repeats: int, budget: int, compil
     }
 
 
+@contextmanager
+def one_core() -> Iterator[None]:
+    """This thread on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+@one_core()
 def measure(options: argparse.Namespace) -> tuple[Results, list[Target]]:
     """All cases with the default budget, then growth with it and without."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     questions, repeats = (10, 3) if options.quick else (options.questions, 10)
     compiled = arbiter_kernel.load() is not None
     cases = {

@@ -40,7 +40,7 @@ from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
 from dynofa_ros.manager.search import Search
 
-NODE_BUDGET = 20_000
+NODE_BUDGET = 16_000
 
 
 def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: bool = True) -> ArbiterResult:
