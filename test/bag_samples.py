@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from dynofa_ros.simulation.bag import BagWriter
 
 BEGIN_NS = 5_000_000_000_000
+EMPTY: dict[str, Any] = {"float": math.nan, "int": 0, "bool": False, "str": ""}
 LATENCY_MS = {"small": 4.0, "large": 12.0}
 
 
@@ -23,7 +25,9 @@ class DemoBag:
 
     def make(self, name: str, /, **fields: Any) -> Any:
         """A message of this package; fields that are not given are empty, 0 or NaN."""
-        return self._types[f"dynofa_ros/msg/{name}"](**fields)
+        kind = self._types[f"dynofa_ros/msg/{name}"]
+        others = {field.name: EMPTY.get(str(field.type), []) for field in dataclasses.fields(kind)}
+        return kind(**{name: value for name, value in others.items() if name[:2] != "__"} | fields)
 
     def time(self, t_s: float) -> Any:
         ns = BEGIN_NS + round(t_s * 1e9)
