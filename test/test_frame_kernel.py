@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dynofa_ros import compiled
 from dynofa_ros.engine import frame_kernel
 from dynofa_ros.engine.frame_kernel import MAX_JOBS, FrameKernel
 from dynofa_ros.engine.image import ImageFrame, validate
@@ -125,7 +126,7 @@ def test_a_hundred_thousand_messages_are_prepared_or_refused_by_name():
 
 def test_a_library_that_is_another_one_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "_frame_kernel.so").write_bytes(b"not a library")
-    monkeypatch.setattr(frame_kernel, "_candidates", lambda: iter([tmp_path / "_frame_kernel.so"]))
+    monkeypatch.setattr(compiled, "_files", lambda *_: iter([tmp_path / "_frame_kernel.so"]))
     frame_kernel._loaded.cache_clear()
     try:
         assert not frame_kernel.available()

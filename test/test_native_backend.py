@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dynofa_ros import compiled
 from dynofa_ros.engine import native_backend, native_library
 from dynofa_ros.engine.artefacts import HEAD_BYTES, ArtefactCache
 from dynofa_ros.engine.backend import BackendUnavailable
@@ -180,14 +181,14 @@ def test_only_fp32_on_the_cpu():
 
 
 def test_an_absent_library_is_reported_by_name(monkeypatch, tmp_path):
-    monkeypatch.setattr(native_library, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(compiled, "_files", lambda *_: iter(()))
     native_library.load.cache_clear()
     try:
         _, missing = available_placements(1, ["native"])
         assert "build the package with a C++ compiler" in missing["cpu/native/fp32"]
         broken = tmp_path / "_network_kernels.so"
         broken.write_bytes(b"no library")
-        monkeypatch.setattr(native_library, "_candidates", lambda: iter((broken,)))
+        monkeypatch.setattr(compiled, "_files", lambda *_: iter((broken,)))
         native_library.load.cache_clear()
         assert f"{broken} does not load" in available_placements(1, ["native"])[1]["cpu/native/fp32"]
     finally:

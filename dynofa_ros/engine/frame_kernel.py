@@ -8,14 +8,13 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-import dynofa_ros
+from dynofa_ros.compiled import load_library
 from dynofa_ros.engine.frame_filter import triangle_taps
 from dynofa_ros.engine.image import ImageFrame
 from dynofa_ros.engine.image_layout import Layout
@@ -136,26 +135,14 @@ class FrameKernel:
         return prepared
 
 
-def _candidates() -> Iterator[Path]:
-    """Libraries beside this module, or in the install space whose messages extend the package."""
-    folders = [Path(__file__).parent, *(Path(folder) / "engine" for folder in dynofa_ros.__path__)]
-    for folder in dict.fromkeys(folders):
-        yield from sorted(folder.glob(f"{LIBRARY}*.so"))
-        yield from sorted(folder.glob(f"{LIBRARY}*.dylib"))
-
-
 @lru_cache(maxsize=1)
 def _loaded() -> tuple[FrameKernel | None, str]:
-    """The first library that loads, and what to tell people."""
-    problem = f"no {LIBRARY} library beside the engine: build the package with a C++ compiler"
-    for file in _candidates():
-        try:
-            kernel = FrameKernel(file)
-        except (OSError, AttributeError) as error:
-            problem = f"{file} does not load: {error}"
-        else:
-            return kernel, f"compiled kernel ({kernel.instruction_set})"
-    return None, f"OpenCV and numpy ({problem})"
+    """The kernel, and what to tell people."""
+    kernel, problem = load_library(LIBRARY, "engine", FrameKernel)
+    return (
+        kernel,
+        f"compiled kernel ({kernel.instruction_set})" if kernel else f"OpenCV and numpy ({problem})",
+    )
 
 
 def load() -> FrameKernel | None:

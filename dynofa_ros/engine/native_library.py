@@ -6,14 +6,14 @@ They need a processor with AVX-512; where that or the library is absent, `load` 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-import dynofa_ros
+from dynofa_ros.compiled import load_library
 from dynofa_ros.engine.native_program import STEP_FIELDS, FloatArray, Program
 
 LIBRARY = "_network_kernels"
@@ -126,25 +126,15 @@ class NativeProgram:
             self._library.destroy(self._network)
 
 
-def _candidates() -> Iterator[Path]:
-    """Libraries beside this module, or in the install space whose messages extend the package."""
-    folders = [Path(__file__).parent, *(Path(folder) / "engine" for folder in dynofa_ros.__path__)]
-    for folder in dict.fromkeys(folders):
-        yield from sorted(folder.glob(f"{LIBRARY}*.so"))
-        yield from sorted(folder.glob(f"{LIBRARY}*.dylib"))
-
-
 @lru_cache(maxsize=1)
 def load() -> tuple[NativeLibrary | None, str]:
-    """The first library that loads and suits this processor; or None, and why."""
-    problem = f"no {LIBRARY} library beside the engine: build the package with a C++ compiler"
-    for file in _candidates():
-        try:
-            library = NativeLibrary(file)
-        except (OSError, AttributeError) as error:
-            problem = f"{file} does not load: {error}"
-            continue
-        if library.instruction_set:
-            return library, library.instruction_set
-        problem = "its kernels need a processor with AVX-512 (f, dq, bw, vl)"
-    return None, problem
+    """The library and its instruction set; or None, and why."""
+    library, problem = load_library(LIBRARY, "engine", _suitable)
+    return library, library.instruction_set if library else problem
+
+
+def _suitable(file: Path) -> NativeLibrary:
+    library = NativeLibrary(file)
+    if not library.instruction_set:
+        raise OSError("its kernels need a processor with AVX-512 (f, dq, bw, vl)")
+    return library

@@ -7,7 +7,6 @@ they may stop at different choices.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-import dynofa_ros
+from dynofa_ros.compiled import load_library
 from dynofa_ros.manager.choice import Choices, Question
 from dynofa_ros.manager.layout import Layout
 from dynofa_ros.manager.power_model import FloatArray
@@ -183,24 +182,11 @@ def _address(values: npt.NDArray[np.generic]) -> int:
     return int(values.__array_interface__["data"][0])
 
 
-def _candidates() -> Iterator[Path]:
-    """Libraries beside this module, or in the install space whose messages extend the package."""
-    folders = [Path(__file__).parent, *(Path(folder) / "manager" for folder in dynofa_ros.__path__)]
-    for folder in dict.fromkeys(folders):
-        yield from sorted(folder.glob(f"{LIBRARY}*.so"))
-        yield from sorted(folder.glob(f"{LIBRARY}*.dylib"))
-
-
 @lru_cache(maxsize=1)
 def _loaded() -> tuple[ArbiterKernel | None, str]:
-    """The first library that loads, and what to tell people."""
-    problem = f"no {LIBRARY} library beside the manager: build the package with a C++ compiler"
-    for file in _candidates():
-        try:
-            return ArbiterKernel(file), "compiled kernel"
-        except (OSError, AttributeError) as error:
-            problem = f"{file} does not load: {error}"
-    return None, f"numpy ({problem})"
+    """The kernel, and what to tell people."""
+    kernel, problem = load_library(LIBRARY, "manager", ArbiterKernel)
+    return kernel, "compiled kernel" if kernel else f"numpy ({problem})"
 
 
 def load() -> ArbiterKernel | None:
