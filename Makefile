@@ -16,7 +16,7 @@ bench_parts = engine accuracy switch memory startup frame_path transport decisio
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help python setup test-setup bench-setup build demo test lint format bench bench-manager bench-report clean
+.PHONY: help python setup test-setup bench-setup build demo test lint format bench bench-manager bench-board bench-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,6 +64,9 @@ $(addprefix bench-,$(bench_parts)): bench-%: bench-setup
 
 bench-manager: bench-setup ## docs/results_simulated.md: all policies in all scenarios (simulated, takes its time)
 	@$(in_environment) python benchmarks/bench_manager.py $(BENCH_ARGS)
+
+bench-board: bench-setup ## docs/simulated_board.md, from the measured sweep in DYNOFA_DATA
+	@$(in_environment) python benchmarks/validate_board.py $(BENCH_ARGS)
 
 bench-report: bench-setup ## docs/benchmarks.md and its plots from out/bench/*.json
 	@$(in_environment) python benchmarks/report.py --out docs
