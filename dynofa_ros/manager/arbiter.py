@@ -71,6 +71,22 @@ def judge(
     return None if chosen is None else result_of(question, chosen)
 
 
+def terms(problem: ArbiterInput, result: ArbiterResult) -> tuple[float, ...]:
+    """What the order above compares of a choice, most important first; its cost counts `inertia` less where
+    its points are in force. All infinite where a table lacks one of its clocks.
+    """
+    question = Question.of(problem)
+    clocks = tuple(result.clocks[table.domain] for table in problem.clocks)
+    chosen = _combination(question, result.choices, clocks)
+    if chosen is None:
+        return (math.inf,) * (3 + len(question.kinds))
+    in_force = problem.incumbent is not None and problem.incumbent[0] == result.choices
+    values = [float(chosen.term(kind, chosen.everything)[0]) for kind in question.kinds]
+    cost = next(i for i, kind in enumerate(question.kinds) if kind.name == "cost")
+    values[cost] -= problem.inertia if in_force else 0.0
+    return tuple(round(value, 9) for value in (*_caps(question, chosen), *values))
+
+
 def _kept_incumbent(question: Question, best: Choices) -> Choices:
     """The combination in force where only its cost differs, by at most the inertia; else `best`."""
     incumbent = _incumbent(question)

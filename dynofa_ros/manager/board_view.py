@@ -25,6 +25,10 @@ STILL_S = 5.0
 """A zone that does not move for so long while another one does is stuck."""
 MOVING_S = 0.5
 EXTERNAL_S = 5.0
+GOVERNED_LOAD = 0.7
+"""Load around which the kernel's governors settle [1]."""
+HOT_DEGC = 3.0
+"""Throttling that begins closer to the trip point is blamed on heat, else on current."""
 SAME = 0.005
 """Relative difference of a cap and a table's clock that mean the same, as drivers round them."""
 BACKGROUND_STEP, NO_BACKGROUND = 0.1, 0.02
@@ -64,8 +68,13 @@ class BoardView:
         self._external_degc, self._external_s = math.nan, -math.inf
         self._zones: dict[str, _Zone] = {}
         self._background: dict[str, Sticky] = {}
+        self._alone: dict[str, float] = {}
+        """How busy others keep each element by themselves: on one without cores busy times overlap by chance,
+        1 - load = (1 - own) (1 - others)."""
         self._heat_degc = Sticky(0.0, HEAT_STEP_DEGC)
         self._fresh_s = -math.inf
+        self._throttled_by_heat = False
+        """Whether it was hot when throttling began: then the thermal model says what is possible."""
 
     def set_models(self, models: BoardModels | None) -> None:
         """Power and thermal model; what was learnt about another board is forgotten."""
@@ -82,6 +91,8 @@ class BoardView:
         before, choices = {d.name: d.current_mhz for d in self._domains()}, self._choices()
         self._clock_domains = self._remembered_domains(state)
         self.state, self._fresh_s = state, now_s
+        if state.throttling and not (previous and previous.throttling):
+            self._throttled_by_heat = self._hottest_degc(now_s) > self._trip_degc(None) - HOT_DEGC
         for domain in self._domains():
             if domain.current_mhz > 0.0:
                 self._read_s[domain.name] = now_s
@@ -104,7 +115,7 @@ class BoardView:
         if now_s - self._fresh_s > config.board_timeout_s:
             silent_s = now_s - self._fresh_s
             return Caution(f"board state is frozen or absent since {silent_s:.1f} s: no upward moves", True)
-        if self.state.throttling:
+        if self.state.throttling and not (self._throttled_by_heat and self._thermal):
             return Caution("the board is throttling: no upward moves")
         if (
             self.models is None
@@ -140,7 +151,34 @@ class BoardView:
         if not math.isnan(fixed_mhz):
             return ClockTable(domain.name, (fixed_mhz,), _clocks(domain)[-1], fixed_mhz)
         unread = not domain.current_mhz > 0.0
-        return _table(domain, limit_mhz, self.watch.ceiling_mhz(domain.name), hold or unread)
+        table = _table(domain, limit_mhz, self.watch.ceiling_mhz(domain.name), hold or unread)
+        return replace(table, released_mhz=self._released_mhz(domain, table, math.isnan(limit_mhz)))
+
+    def _released_mhz(self, domain: ClockDomain, table: ClockTable, released: bool) -> float:
+        """The least clock of the table at or above what the domain's governor chooses by itself.
+
+        NaN where nobody else uses it. That is what is read now where the domain is `released`. While it is
+        limited, with the load b of others: f b / GOVERNED_LOAD, as governors aim at that load; the highest
+        where b is above it, since what they would use of a higher clock is not known.
+        """
+        busy = max((self._alone.get(e.name, 0.0) for e in self._elements_of(domain.name)), default=0.0)
+        if not domain.current_mhz > 0.0 or busy == 0.0:
+            return math.nan
+        if released:
+            wanted_mhz = domain.current_mhz
+        elif busy > GOVERNED_LOAD:
+            wanted_mhz = math.inf
+        else:
+            wanted_mhz = domain.current_mhz * busy / GOVERNED_LOAD
+        at_least = (mhz for mhz in table.available_mhz if mhz >= wanted_mhz * (1.0 - SAME))
+        return next(at_least, table.available_mhz[-1])
+
+    def _elements_of(self, domain: str) -> tuple[Element, ...]:
+        return tuple(e for e in self.state.elements if e.clock_domain == domain) if self.state else ()
+
+    def _background_of(self, element: str) -> float:
+        step = self._background.get(element)
+        return 0.0 if step is None or math.isnan(step.value) else min(max(step.value, 0.0), 1.0)
 
     def other_clocks(self, chosen: set[str]) -> dict[str, float]:
         """Clocks of the domains that are not chosen [MHz]."""
@@ -161,9 +199,13 @@ class BoardView:
 
     def _others(self, element: Element, own: float) -> float:
         measured = _share(element.load - own)
+        self._alone[element.name] = 0.0
+        if measured > NO_BACKGROUND:
+            beside = 1.0 - (1.0 - _share(element.load)) / max(1.0 - own, NO_BACKGROUND)
+            self._alone[element.name] = measured if element.cores > 0 else _share(beside)
         step = self._background.setdefault(element.name, Sticky(0.0, BACKGROUND_STEP))
         step.follow(measured if measured > NO_BACKGROUND else -BACKGROUND_STEP)
-        return min(max(step.value, 0.0), 1.0)
+        return self._background_of(element.name)
 
     def power(self) -> BoardPowerModel | None:
         """The power model, corrected by what was measured; None without a model."""
@@ -205,6 +247,10 @@ class BoardView:
         known = {d.name for d in lost}
         return (*read.values(), *lost, *(d for d in others if d.name not in known))
 
+    def reads(self, domain: str, mhz: float) -> bool:
+        """Whether the clock of a domain was last read as `mhz`."""
+        return any(d.name == domain and abs(d.current_mhz - mhz) <= SAME * mhz for d in self._domains())
+
     def unread(self, domain: str, since_s: float) -> bool:
         """Whether the clock of a domain was not read any more after `since_s`."""
         return self._read_s.get(domain, -math.inf) < since_s
@@ -234,10 +280,10 @@ class BoardView:
         ]
         return max(believed, default=math.nan)
 
-    def _trip_degc(self, config: ManagerConfig) -> float:
+    def _trip_degc(self, config: ManagerConfig | None) -> float:
         zones = self.state.zones if self.state else ()
         trips = [z.trip_degc for z in zones if 0.0 < z.trip_degc < HOTTEST_DEGC]
-        return min(trips, default=config.trip_degc)
+        return min(trips, default=config.trip_degc if config else math.nan)
 
 
 def _unique(items: tuple[Named, ...]) -> tuple[Named, ...]:

@@ -12,7 +12,7 @@ from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective
 class ManagerConfig:
     """One field per ROS parameter of the manager node; all durations and shares are > 0."""
 
-    validity_ms: float = 2000.0
+    validity_ms: float = 6000.0
     """Lease of a decision [ms]; renewed after a third of it."""
     dwell_s: float = 1.0
     """Least time between a change and an upward move: a more accurate sub-network or lower clocks [s]."""
@@ -41,7 +41,7 @@ class ManagerConfig:
     """Slow-down assumed until measured, and at least while measurements are stale [1]."""
     prior_overhead_ms: float = 4.0
     """Overhead assumed until measured [ms]."""
-    thermal_margin_degc: float = 5.0
+    thermal_margin_degc: float = 3.0
     """Distance kept from the first trip point [degC]."""
     thermal_horizon_s: float = 30.0
     """How far ahead the temperature is predicted [s]."""

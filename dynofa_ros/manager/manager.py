@@ -26,13 +26,17 @@ from dynofa_ros.manager.decision import ManagerOutput
 from dynofa_ros.manager.headroom import with_headroom
 from dynofa_ros.manager.issue import Issuer, used_domains
 from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.overheated import with_margin_given_up
 from dynofa_ros.manager.power_model import element_share
 from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.manager.record import ApplicationRecord
+from dynofa_ros.manager.released import with_released_clocks
 
 __all__ = ["Manager", "ManagerConfig"]
 
+ANNOUNCED_S = 0.02
+"""Frames that ended within it after a decision about clocks may have run at the old ones [s]."""
 URGENT = 1.25
 """Factor on the slow-down that is answered before the next step [1]."""
 SOLVED = 3
@@ -140,6 +144,8 @@ class Manager:
         record.free |= record.measured.take(stats, now_s, record.elements, settle)
         if not self.config.dry_run:
             record.watch_reflex(now_s)
+        if math.isnan(before):
+            before = self.config.prior_slowdown
         if not record.measured.slowdown_tail > URGENT * before:
             return None
         record.leapt_s = now_s
@@ -147,13 +153,13 @@ class Manager:
 
     def _clocks_settle(self, record: ApplicationRecord, now_s: float) -> bool:
         """Whether its frames ran across a change of clocks, or at clocks that nobody has read since."""
-        since_s = now_s - self.config.settle_s
         domains = record.points[record.chosen].domains if record.chosen is not None else ()
         for domain in domains:
             limited_s = self._limited_s.get(domain, -math.inf)
-            if max(limited_s, self._board.clock_moved_s.get(domain, -math.inf)) > since_s:
+            if limited_s > now_s - ANNOUNCED_S or self._board.unread(domain, limited_s):
                 return True
-            if limited_s > -math.inf and self._board.unread(domain, limited_s):
+            own = self._board.reads(domain, self._limits.get(domain, math.nan))
+            if not own and self._board.clock_moved_s.get(domain, -math.inf) > now_s - self.config.settle_s:
                 return True
         return False
 
@@ -231,7 +237,8 @@ class Manager:
             if known[0] == problem:
                 return known
         bursts = [record.measured.burst for record in records]
-        self._solved.append((problem, with_headroom(problem, arbitrate(problem), bursts, arbitrate)))
+        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, arbitrate))
+        self._solved.append((problem, with_headroom(problem, chosen, bursts, arbitrate)))
         return self._solved[-1]
 
     def _forget(self, now_s: float) -> None:

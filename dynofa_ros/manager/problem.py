@@ -72,6 +72,8 @@ class ClockTable:
     """Highest clock of the domain without caps: reference where a profile does not name one."""
     current_mhz: float = math.nan
     """Limit in force; going below it needs the applications' margin."""
+    released_mhz: float = math.nan
+    """Clock that the kernel is expected to choose while no decided point uses the domain; NaN: its lowest."""
     change_ms: float = 0.0
     """Time until another limit takes effect, counted as board power without the applications."""
 

@@ -31,7 +31,7 @@ from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
 LADDERS_KEPT = 256
 KNOWN_FRAMES = 32
 """Frames after which it is known that nothing waits for other applications."""
-TRUST_S = 0.2
+TRUST_S = 0.1
 """A decision for another element is followed for so long at least: clocks there are read only after it."""
 LATE_FRAMES = 10
 """At most so many frames before a changed clock became known are taken back."""
@@ -180,6 +180,19 @@ class Reflex:
             for element, frames in since.items():
                 self._slowdowns[element].drop_newest(min(frames, LATE_FRAMES))
             self._straddles = self._running
+
+    def announce_clock(self, domain: str, mhz: float) -> None:
+        """A clock that a manager has just asked for in `domain` [MHz], in force before the next reading.
+
+        The frames so far stay valid, but for one that runs now. A reading that tells otherwise counts.
+        """
+        full_mhz = self._clocks.get(domain, (math.nan, math.nan))[1]
+        if self._clocks.get(domain, (math.nan,))[0] == mhz:
+            return
+        self._clocks[domain] = (mhz, full_mhz)
+        self._since_clock.pop(domain, None)
+        self._straddles = self._running
+        self._expect()
 
     def set_period(self, period_ms: float) -> None:
         """Mean time between received frames [ms]; NaN or <= 0: not known."""

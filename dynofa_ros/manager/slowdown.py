@@ -231,6 +231,11 @@ class SlowdownEstimator(TailEstimator):
         """Frames in a row that came last far below the median."""
         self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
 
+    def _fast(self) -> float:
+        if self._updates < RECENT and self._count and self._samples[-1] > LEAP * self.prior:
+            return max(self._samples[-1], super()._fast())
+        return super()._fast()
+
     def next_tail(self, percentile: float) -> float:
         """As `tail`, for the frame that comes now: after a slow one what followed slow ones so far."""
         tail = self.tail(percentile)

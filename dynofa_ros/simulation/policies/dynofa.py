@@ -101,6 +101,8 @@ class DynofaPolicy(Policy):
         self._manager: Manager | None = None
         self._starts = 0
         self._nodes: dict[str, Perception] = {}
+        self._asked: dict[str, float] = {}
+        """Clocks that the last decision pins [MHz]."""
         self._times_us: list[float] = []
         self.decision_us = self._times_us
         self.refused: list[str] = []
@@ -220,6 +222,11 @@ class DynofaPolicy(Policy):
             self.refused.append(str(error))
 
     def _set_clocks(self, dvfs: DvfsDecision) -> None:
+        for limit in dvfs.limits:
+            if limit.min_mhz == limit.max_mhz and self._asked.get(limit.domain) != limit.max_mhz:
+                for node in self._nodes.values():
+                    node.reflex.announce_clock(limit.domain, limit.max_mhz)
+        self._asked = {x.domain: x.max_mhz for x in dvfs.limits if x.min_mhz == x.max_mhz}
         try:
             self.world.apply(dvfs.limits, dvfs.validity_ms / 1e3)
         except RefusedMessage as error:
