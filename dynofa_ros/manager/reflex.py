@@ -33,6 +33,9 @@ KNOWN_FRAMES = 32
 """Frames after which it is known that nothing waits for other applications."""
 TRUST_S = 0.1
 """A decision for another element is followed for so long at least: clocks there are read only after it."""
+PATIENCE = 3.0
+"""Late frames of a window over what the percentile allows until the accuracy floor gives way, while a manager
+decides: it answers what lasts."""
 LATE_FRAMES = 10
 """At most so many frames before a changed clock became known are taken back."""
 
@@ -85,9 +88,8 @@ class Reflex:
         self._percentile = DEFAULT_PERCENTILE
         self._heard_ms: float | None = None
         self._min_accuracy = 0.0
-        self._spoiled: deque[bool] = deque(maxlen=self.config.window)
-        """Of the newest frames, those late or below the accuracy floor."""
-        self._spoils = 0
+        self._late: deque[bool] = deque(maxlen=self.config.window)
+        self._lates = 0
         self._current: OperatingPoint | None = None
         self._moved_s = self._rose_s = self._trusted_until_s = -math.inf
         self._pin: tuple[OperatingPoint, float] | None = None
@@ -125,8 +127,8 @@ class Reflex:
         self._running = self._straddles = self._surprised = False
         self.overhead.reset()
         self.waiting.reset()
-        self._spoiled.clear()
-        self._spoils = 0
+        self._late.clear()
+        self._lates = 0
 
     def on_target(
         self, latency_ms: float, percentile: float = DEFAULT_PERCENTILE, min_accuracy: float = math.nan
@@ -217,7 +219,7 @@ class Reflex:
         self._running, straddles, self._straddles = False, self._straddles, False
         if point is None:
             return
-        self._judge(point, inference_ms + overhead_ms)
+        self._judge(inference_ms + overhead_ms)
         percentile = self.percentile
         excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
         self.overhead.update(overhead_ms - excused_ms - waited_ms)
@@ -234,13 +236,12 @@ class Reflex:
             self._count_since_clock(point)
         slowdown.tail(percentile)
 
-    def _judge(self, point: OperatingPoint, latency_ms: float) -> None:
+    def _judge(self, latency_ms: float) -> None:
         late = latency_ms > self.target_latency_ms(math.nan)
-        spoiled = late or point.accuracy < self._min_accuracy
-        if len(self._spoiled) == self._spoiled.maxlen:
-            self._spoils -= self._spoiled[0]
-        self._spoiled.append(spoiled)
-        self._spoils += spoiled
+        if len(self._late) == self._late.maxlen:
+            self._lates -= self._late[0]
+        self._late.append(late)
+        self._lates += late
 
     def _count_since_clock(self, point: OperatingPoint) -> None:
         for domain in self._domains[point.key]:
@@ -345,7 +346,7 @@ class Reflex:
         target_ms = self.target_latency_ms(now_s)
         ladder = self._ladder(now_s)
         if self._min_accuracy > 0.0:
-            ladder = self._above_floor(ladder)
+            ladder = self._above_floor(ladder, now_s)
         rank = ladder.rank(point)
         if rank is None or math.isnan(target_ms) or not len(self.overhead):
             return point
@@ -363,7 +364,7 @@ class Reflex:
     def _chosen(self, now_s: float) -> OperatingPoint:
         ladder = self._ladder(now_s)
         if self._min_accuracy > 0.0:
-            ladder = self._above_floor(ladder)
+            ladder = self._above_floor(ladder, now_s)
         limit_ms = self._limit_ms(now_s)
         fixed_ms = self._fixed_ms(now_s)
         current = self._current
@@ -388,14 +389,15 @@ class Reflex:
         calm, dwell = now_s - self._moved_s, now_s - self._rose_s
         return calm < self.config.calm_s or dwell < self.config.dwell_s
 
-    def _above_floor(self, ladder: Ladder) -> Ladder:
-        """What keeps the floor, while the percentile allows the late frames that this costs.
+    def _above_floor(self, ladder: Ladder, now_s: float) -> Ladder:
+        """What keeps the floor, while the late frames that this costs are few enough.
 
         A frame below the floor is worth no more than a late one.
         """
         above = ladder.above(self._min_accuracy)
-        allowed = (1.0 - self._percentile) * self.config.window
-        holds = self._spoils <= allowed and (self._current is None or above.rank(self._current) is not None)
+        patience = PATIENCE if now_s <= self._decision_until_s else 1.0
+        allowed = patience * (1.0 - self._percentile) * self.config.window
+        holds = self._lates <= allowed and (self._current is None or above.rank(self._current) is not None)
         return above if holds else ladder
 
     def _ladder(self, now_s: float) -> Ladder:
