@@ -258,7 +258,10 @@ class BoardView:
     def _choices(self) -> tuple[object, ...]:
         """What a change of is answered at once."""
         domains = [(d.name, d.writable, d.available_mhz, str(d.cap_mhz)) for d in self._domains()]
-        return (self.state.board, self.state.throttling, domains) if self.state else ()
+        if self.state is None:
+            return ()
+        cores = [(e.name, e.cores) for e in self.state.elements]
+        return (self.state.board, self.state.throttling, domains, cores)
 
     def _hottest_degc(self, now_s: float) -> float:
         """The hottest zone that moves; a reading that is no temperature does not count."""

@@ -21,7 +21,7 @@ class ManagerConfig:
     uncertain [1]."""
     accuracy_percentile: float = 0.99
     """Least percentile planned for where the objective is accuracy: a late frame is worth nothing [1]."""
-    busy_limit: float = 0.9
+    busy_limit: float = 0.95
     """Largest busy share of an element, and of an application's period [1]."""
     stats_timeout_s: float = 2.0
     """Measurements older than this allow no upward move [s]."""
