@@ -193,9 +193,9 @@ class PerceptionCore:
             return self._reflex.current
 
     @property
-    def falls(self) -> int:
-        """How often the reflex went down so far."""
-        return self._reflex.falls
+    def calls(self) -> int:
+        """How often the reflex called for the manager so far."""
+        return self._reflex.calls
 
     def totals(self) -> Totals:
         """All counts at one instant."""

@@ -37,7 +37,7 @@ __all__ = ["Manager", "ManagerConfig"]
 
 ANNOUNCED_S = 0.02
 """Frames that ended within it after a decision about clocks may have run at the old ones [s]."""
-URGENT = 1.25
+URGENT = 1.15
 """Factor on the slow-down that is answered before the next step [1]."""
 SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""

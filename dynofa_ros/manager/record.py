@@ -16,7 +16,7 @@ from dynofa_ros.manager.sticky import Sticky
 
 LARGEST_MARGIN = 0.05
 REPORTS = 3
-LEAP = 1.3
+LEAP = 1.2
 SLACK = 0.01
 """Share by which a value that decisions rest on may exceed what was measured."""
 OVERHEAD_STEP_MS = 0.1

@@ -36,6 +36,8 @@ TRUST_S = 0.1
 PATIENCE = 3.0
 """Late frames of a window over what the percentile allows until the accuracy floor gives way, while a manager
 decides: it answers what lasts."""
+WORSE = 0.1
+"""Share of the limit by which a point that does not fit must get slower to be told of again."""
 LATE_FRAMES = 10
 """At most so many frames before a changed clock became known are taken back."""
 
@@ -66,8 +68,11 @@ class Reflex:
         self.overhead = OverheadEstimator(window=self.config.window)
         self.waiting = OverheadEstimator(prior=0.0, window=self.config.window)
         """Overhead that other applications cause, in no other estimate."""
-        self.falls = 0
-        """Moves down so far: a rising count is worth telling the manager at once."""
+        self.calls = 0
+        """Moves down, and points that ceased to fit with nowhere to go: a rising count is worth telling the
+        manager at once."""
+        self._strain_ms = 0.0
+        """What the best point left needed beyond the limit when the manager last heard of it."""
         self._action: _Action | str = ""
         self._slowdowns: dict[str, SlowdownEstimator] = {}
         self._elsewhere: dict[str, int] = {}
@@ -77,6 +82,8 @@ class Reflex:
         self._front = self._allowed = Ladder(())
         self._ladders: dict[tuple[object, ...], Ladder] = {}
         self._clocks: dict[str, tuple[float, float]] = {}
+        self._outdated_mhz: dict[str, float] = {}
+        """Clocks that were in force when others were announced, until the next reading [MHz]."""
         self._expected_ms: dict[PointKey, float] = {}
         self._domains: dict[PointKey, tuple[str, ...]] = {}
         self._since_clock: dict[str, dict[str, int]] = {}
@@ -172,6 +179,8 @@ class Reflex:
         Call it with every reading: the clock changed some time since the last one, so the frames since then,
         and one that runs now, say nothing about the slow-down.
         """
+        if self._outdated_mhz.pop(domain, math.nan) == mhz:
+            return
         since = self._since_clock.pop(domain, {})
         if self._clocks.get(domain) == (mhz, full_mhz):
             return
@@ -186,12 +195,14 @@ class Reflex:
     def announce_clock(self, domain: str, mhz: float) -> None:
         """A clock that a manager has just asked for in `domain` [MHz], in force before the next reading.
 
-        The frames so far stay valid, but for one that runs now. A reading that tells otherwise counts.
+        The frames so far stay valid, but for one that runs now. Readings that tell otherwise count, except
+        the next one where it is still that of before.
         """
-        full_mhz = self._clocks.get(domain, (math.nan, math.nan))[1]
-        if self._clocks.get(domain, (math.nan,))[0] == mhz:
+        before_mhz, full_mhz = self._clocks.get(domain, (math.nan, math.nan))
+        if before_mhz == mhz:
             return
         self._clocks[domain] = (mhz, full_mhz)
+        self._outdated_mhz[domain] = before_mhz
         self._since_clock.pop(domain, None)
         self._straddles = self._running
         self._expect()
@@ -372,10 +383,11 @@ class Reflex:
             return current if current is ladder.top else self._note("starts", ladder.top, limit_ms, now_s)
         rank = None if current is None else ladder.rank(current)
         best = self._highest(ladder, limit_ms - fixed_ms)
+        self._note_strain(ladder, best, fixed_ms, limit_ms)
         if current is None or rank is None:
             return self._note("starts", ladder.points[best], limit_ms, now_s)
         if best < rank:
-            self.falls += 1
+            self.calls += 1
             return self._note("moves down", ladder.points[best], limit_ms, now_s)
         if best == rank or self._waits(now_s):
             return current
@@ -384,6 +396,18 @@ class Reflex:
             return current
         self._rose_s = now_s
         return self._note("moves up", ladder.points[best], limit_ms, now_s)
+
+    def _note_strain(self, ladder: Ladder, best: int, fixed_ms: float, limit_ms: float) -> None:
+        """Where not even the best point left fits, only the manager can help: it hears of it at once, and
+        again where it gets worse. Of a single slow frame it does not.
+        """
+        usual = self._slowdowns[ladder.points[best].element].tail(self._percentile)
+        strain = fixed_ms + usual * self._expected_ms[ladder.keys[best]] - limit_ms
+        if strain <= 0.0:
+            self._strain_ms = 0.0
+        elif strain > self._strain_ms + (WORSE * limit_ms if self._strain_ms > 0.0 else 0.0):
+            self.calls += 1
+            self._strain_ms = strain
 
     def _waits(self, now_s: float) -> bool:
         calm, dwell = now_s - self._moved_s, now_s - self._rose_s

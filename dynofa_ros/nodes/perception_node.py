@@ -157,9 +157,9 @@ class PerceptionNode(ManagedNode):
             try:
                 arrival = core.next(timeout_s=0.2)
                 if arrival is not None:
-                    falls = core.falls
+                    calls = core.calls
                     self._handle(core.run(arrival, now=time.monotonic))
-                    if core.falls > falls:
+                    if core.calls > calls:
                         self._fell.trigger()  # the manager learns at once why
             except Exception as error:  # noqa: BLE001 - the worker must outlive any single frame
                 self.guard.failed("inference", error)

@@ -148,9 +148,9 @@ class DynofaPolicy(Policy):
     def choose(self, name: str) -> OperatingPoint:
         """The reflex chooses; statistics follow at once where it had to give way."""
         node = self._nodes[name]
-        falls = node.reflex.falls
+        calls = node.reflex.calls
         point = node.choose(self.world.now_s)
-        if node.reflex.falls > falls:
+        if node.reflex.calls > calls:
             self._publish_stats(node)
         return point
 
