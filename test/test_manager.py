@@ -65,7 +65,8 @@ class World:
             "frames": 6, "period_ms": 33.3, "overhead_ms": 3.0, "slowdown": self.slowdown[name],
             "slowdown_tail": self.slowdown[name], "busy": 0.3, "emulated_clocks": True, **fields,
         }  # fmt: skip
-        self.manager.on_stats(InferenceStats(name, inferred_total=self.inferred, **fields), self.now_s)
+        stats = InferenceStats(name, inferred_total=self.inferred, **fields)
+        self.take(self.manager.on_stats(stats, self.now_s))
 
     def target(self, name="front", latency_ms=25.0, **fields):
         return self.take(self.manager.on_target(QosTarget(name, latency_ms, **fields), self.now_s))

@@ -64,8 +64,14 @@ def test_the_interval_of_the_tail_covers_the_true_quantile_nine_times_in_ten():
 
 
 def test_one_outlier_does_not_show():
-    for before in (0, 1, 2, 5, 40, 128):
+    for before in (1, 2, 5, 40, 128):
         assert feed([*[1.0] * before, 20.0]).tail(0.95) <= 1.15
+
+
+def test_a_very_first_frame_that_no_noise_explains_shows_until_the_next_ones_tell_otherwise():
+    assert feed([5.0]).tail(0.95) == 5.0
+    assert feed([1.6]).tail(0.95) == 1.15
+    assert feed([5.0, 1.0]).tail(0.95) == 1.15
 
 
 def test_one_outlier_does_not_show_at_a_high_percentile_either():

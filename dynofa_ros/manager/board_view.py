@@ -60,7 +60,7 @@ class BoardView:
         self.models: BoardModels | None = None
         self.watch = ClockWatch()
         self.clock_moved_s: dict[str, float] = {}
-        """When the clock that is read last changed, per domain [s]."""
+        """When the clock that is read last changed to what nobody here asked for, per domain [s]."""
         self._power: PowerTelemetry | None = None
         self._thermal: ThermalObserver | None = None
         self._clock_domains: tuple[ClockDomain, ...] = ()
@@ -96,7 +96,8 @@ class BoardView:
         for domain in self._domains():
             if domain.current_mhz > 0.0:
                 self._read_s[domain.name] = now_s
-                if domain.current_mhz != before.get(domain.name, domain.current_mhz):
+                moved = domain.current_mhz != before.get(domain.name, domain.current_mhz)
+                if moved and not self.watch.wants(domain.name, domain.current_mhz):
                     self.clock_moved_s[domain.name] = now_s
         if self._power is not None and self._thermal is not None:
             self._power.take(replace(state, clock_domains=self._clock_domains), own_busy, now_s)
@@ -246,10 +247,6 @@ class BoardView:
         others = [d for d in domains if not d.available_mhz]
         known = {d.name for d in lost}
         return (*read.values(), *lost, *(d for d in others if d.name not in known))
-
-    def reads(self, domain: str, mhz: float) -> bool:
-        """Whether the clock of a domain was last read as `mhz`."""
-        return any(d.name == domain and abs(d.current_mhz - mhz) <= SAME * mhz for d in self._domains())
 
     def unread(self, domain: str, since_s: float) -> bool:
         """Whether the clock of a domain was not read any more after `since_s`."""

@@ -50,6 +50,11 @@ class ClockWatch:
             if watched.wanted_mhz != mhz:
                 watched.wanted_mhz, watched.since_s = mhz, now_s
 
+    def wants(self, domain: str, mhz: float) -> bool:
+        """Whether that clock is what is requested now."""
+        watched = self._watched.get(domain)
+        return watched is not None and abs(mhz - watched.wanted_mhz) <= TOLERANCE * mhz
+
     def take(self, domains: Iterable[ClockDomain], now_s: float) -> bool:
         """Compare a reading. Returns whether what may be planned changed."""
         changed = [self._compare(self._watched[d.name], d, now_s) for d in domains if d.name in self._watched]

@@ -158,8 +158,7 @@ class Manager:
             limited_s = self._limited_s.get(domain, -math.inf)
             if limited_s > now_s - ANNOUNCED_S or self._board.unread(domain, limited_s):
                 return True
-            own = self._board.reads(domain, self._limits.get(domain, math.nan))
-            if not own and self._board.clock_moved_s.get(domain, -math.inf) > now_s - self.config.settle_s:
+            if self._board.clock_moved_s.get(domain, -math.inf) > now_s - self.config.settle_s:
                 return True
         return False
 

@@ -232,9 +232,8 @@ class SlowdownEstimator(TailEstimator):
         self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
 
     def _fast(self) -> float:
-        if self._updates < RECENT and self._count and self._samples[-1] > LEAP * self.prior:
-            return max(self._samples[-1], super()._fast())
-        return super()._fast()
+        alone = self._count == 1 and self._samples[-1] > LEAP * self.prior
+        return self._samples[-1] if alone else super()._fast()
 
     def next_tail(self, percentile: float) -> float:
         """As `tail`, for the frame that comes now: after a slow one what followed slow ones so far."""
