@@ -362,3 +362,50 @@ def test_what_another_element_suffered_is_forgotten_after_a_window_elsewhere():
     loaded = chosen_over(reflex, 1.0, lambda p: 3.0 if p.element == "gpu" else 1.0, 6.0)
     assert loaded[-1] == ("large", "cpu/x/int8/1")
     assert ("large", "gpu/x/fp16/1") in chosen_over(reflex, 3.0, start_s=7.0)
+
+
+def test_an_announced_clock_counts_at_once_and_keeps_what_was_learnt():
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0)
+    run(reflex, 4.0, slowdown=1.2, decision=decide())
+    reflex.announce_clock("cpu0", 1000.0)
+    assert reflex.expected_ms(("large", "")) == 32.0
+    assert reflex.slowdown.median() == pytest.approx(1.2)
+
+
+def test_a_reading_from_before_an_announcement_does_not_undo_it_but_a_second_one_does():
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0)
+    reflex.announce_clock("cpu0", 1000.0)
+    reflex.set_clock("cpu0", 2000.0)
+    assert reflex.expected_ms(("large", "")) == 32.0
+    reflex.set_clock("cpu0", 2000.0)
+    assert reflex.expected_ms(("large", "")) == 16.0
+
+
+def test_a_reading_of_a_third_clock_counts_after_an_announcement():
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0)
+    reflex.announce_clock("cpu0", 1000.0)
+    reflex.set_clock("cpu0", 1600.0)
+    assert reflex.expected_ms(("large", "")) == pytest.approx(20.0)
+
+
+def test_it_calls_the_manager_once_where_nothing_left_fits_and_again_where_it_gets_worse():
+    reflex = ready()
+    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
+    run(reflex, 4.0, decision=decide())
+    calls = reflex.calls
+    run(reflex, 0.3, 4.0, slowdown=2.0, decision=decide())
+    assert reflex.calls == calls + 1
+    run(reflex, 0.3, 4.3, slowdown=3.0, decision=decide())
+    assert reflex.calls == calls + 2
+
+
+def test_one_slow_frame_calls_nobody():
+    reflex = ready()
+    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
+    run(reflex, 4.0, decision=decide())
+    calls = reflex.calls
+    run(reflex, 1.0, 4.0, slowdown=lambda frame: 3.0 if frame == 5 else 1.0, decision=decide())
+    assert reflex.calls == calls
