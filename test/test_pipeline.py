@@ -207,6 +207,19 @@ def test_emulated_clocks_stretch_inference_and_leave_the_slowdown_alone(bank):
         assert core.process(GOOD, 0.0, 0.0, clock).stretch == 1.0
 
 
+def test_an_announced_clock_is_emulated_before_it_is_read(bank):
+    core = core_of(bank, emulation=ClockEmulation(0.5, Clock().wait))
+    core.announce_clock("cpu0", 500.0)
+    assert core.process(GOOD, 0.0, 0.0, Clock()).stretch == 1.0
+    core.set_clock("cpu0", 1000.0, 1000.0)
+    core.announce_clock("cpu0", 500.0)
+    assert core.process(GOOD, 0.0, 0.0, Clock()).stretch == 1.5
+    core.set_clock("cpu0", 1000.0, 1000.0)
+    assert core.process(GOOD, 0.0, 0.0, Clock()).stretch == 1.5
+    core.set_clock("cpu0", 1000.0, 1000.0)
+    assert core.process(GOOD, 0.0, 0.0, Clock()).stretch == 1.0
+
+
 def test_non_finite_logits_publish_no_class(bank):
     family = small_family()
     family.tensors()["classifier.linear.bias"][3] = math.nan

@@ -1,4 +1,4 @@
-"""Domains left to the kernel are priced at the clock that its governor chooses; so are choices by brute force."""
+"""Domains left to the kernel count at the clock that its governor chooses: against all combinations."""
 
 from __future__ import annotations
 
@@ -78,11 +78,9 @@ def test_what_is_in_force_stays_within_the_inertia():
     free = with_released_clocks(question, arbitrate)
     other = 1 - free.choices[0]
     held = next(
-        (
-            r
-            for mhz in itertools.product(*(t.available_mhz for t in question.clocks))
-            if (r := judge(question, (other,), dict(zip(("cpu0", "gpu"), mhz, strict=True)))) and r.feasible
-        )
+        r
+        for mhz in itertools.product(*(t.available_mhz for t in question.clocks))
+        if (r := judge(question, (other,), dict(zip(("cpu0", "gpu"), mhz, strict=True)))) and r.feasible
     )
     kept = replace(question, incumbent=((other,), tuple(held.clocks.values())), inertia=100.0)
     assert with_released_clocks(kept, arbitrate).choices == (other,)

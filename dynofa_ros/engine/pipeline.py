@@ -184,6 +184,16 @@ class PerceptionCore:
             self._clocks[domain] = (f_mhz, f_max_mhz)
             self._new_clocks.add(domain)
 
+    def announce_clock(self, domain: str, mhz: float) -> None:
+        """A clock that a manager has just asked for in `domain` [MHz]: expected before it is read.
+
+        Ignored where no clock of the domain was ever read, as nothing refers to it then.
+        """
+        with self._lock:
+            if domain in self._clocks:
+                self._take_readings()
+                self._reflex.announce_clock(domain, mhz)
+
     # What it reports
 
     @property
@@ -221,10 +231,7 @@ class PerceptionCore:
         """Between two frames, the only place where the sub-network and the clocks change."""
         with self._lock:
             reflex = self._reflex
-            if self._new_clocks:
-                for domain in self._new_clocks:
-                    reflex.set_clock(domain, *self._clocks[domain])
-                self._new_clocks.clear()
+            self._take_readings()
             reflex.set_period(self._period.period_ms)
             point = reflex.choose(start_s, queued_ms)
             self._set_emulated_clock(point)
@@ -237,11 +244,16 @@ class PerceptionCore:
                 start_s=start_s,
             )
 
+    def _take_readings(self) -> None:
+        for domain in self._new_clocks:
+            self._reflex.set_clock(domain, *self._clocks[domain])
+        self._new_clocks.clear()
+
     def _set_emulated_clock(self, point: OperatingPoint) -> None:
         """Stretch time to the clock of the domain that clocks `point`; not where it is unknown."""
         if self.emulation is None:
             return
-        f_mhz, f_max_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))
+        f_mhz, f_max_mhz = self._reflex.clock(point.clock_domain)
         if 0.0 < f_mhz < math.inf and 0.0 < f_max_mhz < math.inf:
             self.emulation.set_clock(f_mhz, f_max_mhz)
         else:

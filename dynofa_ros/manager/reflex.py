@@ -198,7 +198,7 @@ class Reflex:
         The frames so far stay valid, but for one that runs now. Readings that tell otherwise count, except
         the next one where it is still that of before.
         """
-        before_mhz, full_mhz = self._clocks.get(domain, (math.nan, math.nan))
+        before_mhz, full_mhz = self.clock(domain)
         if before_mhz == mhz:
             return
         self._clocks[domain] = (mhz, full_mhz)
@@ -315,6 +315,10 @@ class Reflex:
         for key, point in self._points.items():
             full_mhz = self._clocks.get(point.clock_domain, (math.nan, math.nan))[1]
             self._expected_ms[key] = point.time_ms(clocks, full_mhz)
+
+    def clock(self, domain: str) -> tuple[float, float]:
+        """Clock that it believes in force in a domain and the highest one [MHz]; NaN where none was told."""
+        return self._clocks.get(domain, (math.nan, math.nan))
 
     def waiting_tail(self) -> float:
         """Waiting behind other applications at the percentile [ms]; NaN until enough frames were measured."""
