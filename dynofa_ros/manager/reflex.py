@@ -71,6 +71,9 @@ class Reflex:
         self.calls = 0
         """Moves down, and points that ceased to fit with nowhere to go: a rising count is worth telling the
         manager at once."""
+        self._told = False
+        """Whether it called after the last frame."""
+        self._chose_s = -math.inf
         self._strain_ms = 0.0
         """What the best point left needed beyond the limit when the manager last heard of it."""
         self._action: _Action | str = ""
@@ -245,6 +248,9 @@ class Reflex:
         self._surprised = ratio > slowdown.tail(percentile) or (self._surprised and queued_ms > 0.0)
         if slowdown.update(ratio):
             self._count_since_clock(point)
+        if point is self._current:
+            fixed_ms = self._fixed_ms(self._chose_s)
+            self._told = self._note_strain(point, self._limit_ms(self._chose_s), fixed_ms)
         slowdown.tail(percentile)
 
     def _judge(self, latency_ms: float) -> None:
@@ -349,6 +355,7 @@ class Reflex:
         """
         if not self._points:
             raise ValueError("Reflex.choose before set_points: there is nothing to choose from")
+        self._chose_s = now_s
         pinned = self._pinned(now_s)
         point = pinned or self._chosen(now_s)
         if self._current is not None and point is not self._current:
@@ -387,11 +394,12 @@ class Reflex:
             return current if current is ladder.top else self._note("starts", ladder.top, limit_ms, now_s)
         rank = None if current is None else ladder.rank(current)
         best = self._highest(ladder, limit_ms - fixed_ms)
-        self._note_strain(ladder, best, fixed_ms, limit_ms)
+        told, self._told = self._told, False
+        self._note_strain(ladder.points[best], limit_ms, fixed_ms)
         if current is None or rank is None:
             return self._note("starts", ladder.points[best], limit_ms, now_s)
         if best < rank:
-            self.calls += 1
+            self.calls += not told
             return self._note("moves down", ladder.points[best], limit_ms, now_s)
         if best == rank or self._waits(now_s):
             return current
@@ -401,17 +409,20 @@ class Reflex:
         self._rose_s = now_s
         return self._note("moves up", ladder.points[best], limit_ms, now_s)
 
-    def _note_strain(self, ladder: Ladder, best: int, fixed_ms: float, limit_ms: float) -> None:
-        """Where not even the best point left fits, only the manager can help: it hears of it at once, and
-        again where it gets worse. Of a single slow frame it does not.
+    def _note_strain(self, point: OperatingPoint, limit_ms: float, fixed_ms: float) -> bool:
+        """Where a point does not fit any more, of a single slow frame not yet: call for the manager at once,
+        and again where it gets worse. Returns whether it did.
         """
-        usual = self._slowdowns[ladder.points[best].element].tail(self._percentile)
-        strain = fixed_ms + usual * self._expected_ms[ladder.keys[best]] - limit_ms
-        if strain <= 0.0:
+        usual = self._slowdowns[point.element].tail(self._percentile)
+        strain_ms = fixed_ms + usual * self._expected_ms[point.key] - limit_ms
+        known_ms = self._strain_ms
+        if not strain_ms > 0.0:
             self._strain_ms = 0.0
-        elif strain > self._strain_ms + (WORSE * limit_ms if self._strain_ms > 0.0 else 0.0):
+        elif strain_ms > known_ms + (WORSE * limit_ms if known_ms > 0.0 else 0.0):
+            self._strain_ms = strain_ms
             self.calls += 1
-            self._strain_ms = strain
+            return True
+        return False
 
     def _waits(self, now_s: float) -> bool:
         calm, dwell = now_s - self._moved_s, now_s - self._rose_s

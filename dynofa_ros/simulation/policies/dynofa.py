@@ -155,8 +155,12 @@ class DynofaPolicy(Policy):
         return point
 
     def on_result(self, name: str, frame: FrameOutcome) -> None:
-        """The reflex learns."""
-        self._nodes[name].finished(frame)
+        """The reflex learns, and may call for the manager."""
+        node = self._nodes[name]
+        calls = node.reflex.calls
+        node.finished(frame)
+        if node.reflex.calls > calls:
+            self._publish_stats(node)
 
     # Messages
 
