@@ -16,7 +16,7 @@ FOR_EVER_MS = 1e12
 
 
 class SubnetOnlyPolicy(RosterPolicy):
-    """The reflex of this package alone (`manager.reflex`, its equation there), under the kernel's governors.
+    """The reflex of this package alone (equation: `manager.frame_latency`), under the kernel's governors.
 
     Its top is, for max_accuracy, the most accurate point of the front; for min_energy the deployed point
     (see `deployed`): the least energy that meets floor and target. Below lie the faster points that are no

@@ -1,0 +1,96 @@
+"""Inference times to expect at the clocks in force, as far as these are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
+
+LATE_FRAMES = 10
+"""At most so many frames before a changed clock became known are taken back."""
+UNKNOWN_MHZ = (math.nan, math.nan)
+NO_FRAMES: Mapping[str, int] = {}
+
+
+class ExpectedTimes:
+    """Profiled inference time of each point at the clocks believed in force [ms], see `OperatingPoint`.
+
+    A clock is learnt from readings and from announcements. A reading comes some time after the change: the
+    frames since the reading before, and one that runs now, were judged by a wrong time where it changed. An
+    announcement comes at the change: only a frame that runs now was.
+    """
+
+    def __init__(self) -> None:
+        self.ms: dict[PointKey, float] = {}
+        self._points: dict[PointKey, OperatingPoint] = {}
+        self._domains: dict[PointKey, tuple[str, ...]] = {}
+        self._clocks: dict[str, tuple[float, float]] = {}
+        self._outdated_mhz: dict[str, float] = {}
+        """Clocks that were in force when others were announced, until the next reading [MHz]."""
+        self._since: dict[str, dict[str, int]] = {}
+        """Per clock domain: frames of each element since its clock was last told."""
+        self._running = self._straddles = False
+
+    def set_points(self, points: Mapping[PointKey, OperatingPoint]) -> None:
+        """Other points, of which no frame has run; the clocks stay."""
+        self._points = dict(points)
+        self._domains = {key: point.domains for key, point in points.items()}
+        self.ms.clear()
+        self._expect()
+        self._since.clear()
+        self._running = self._straddles = False
+
+    def clock(self, domain: str) -> tuple[float, float]:
+        """Clock believed in force in a domain and the highest one [MHz]; NaN where none was told."""
+        return self._clocks.get(domain, UNKNOWN_MHZ)
+
+    def read(self, domain: str, mhz: float, full_mhz: float) -> Mapping[str, int]:
+        """Take a reading [MHz]; returns how many of its newest frames each element was misjudged in.
+
+        The first reading after an announcement tells nothing where it is that of before.
+        """
+        if self._outdated_mhz.pop(domain, math.nan) == mhz:
+            return NO_FRAMES
+        since = self._since.pop(domain, NO_FRAMES)
+        if self._clocks.get(domain) == (mhz, full_mhz):
+            return NO_FRAMES
+        known = domain in self._clocks
+        self._clocks[domain] = (mhz, full_mhz)
+        self._expect()
+        if not known:
+            return NO_FRAMES
+        self._straddles = self._running
+        return {element: min(frames, LATE_FRAMES) for element, frames in since.items()}
+
+    def announce(self, domain: str, mhz: float) -> None:
+        """A clock that is in force from now on [MHz], before any reading tells."""
+        before_mhz, full_mhz = self.clock(domain)
+        if before_mhz == mhz:
+            return
+        self._clocks[domain] = (mhz, full_mhz)
+        self._outdated_mhz[domain] = before_mhz
+        self._since.pop(domain, None)
+        self._straddles = self._running
+        self._expect()
+
+    def start_frame(self) -> None:
+        """A frame runs from now on."""
+        self._running = True
+
+    def end_frame(self) -> bool:
+        """It has run. Returns whether a clock changed meanwhile, so that its time says nothing."""
+        self._running, straddles, self._straddles = False, self._straddles, False
+        return straddles
+
+    def count_frame(self, point: OperatingPoint) -> None:
+        """A frame of `point` was judged by the time expected of it."""
+        for domain in self._domains[point.key]:
+            since = self._since.setdefault(domain, {})
+            since[point.element] = since.get(point.element, 0) + 1
+
+    def _expect(self) -> None:
+        clocks = {domain: mhz for domain, (mhz, _) in self._clocks.items()}
+        for key, point in self._points.items():
+            full_mhz = self.clock(point.clock_domain)[1]
+            self.ms[key] = point.time_ms(clocks, full_mhz)
