@@ -220,6 +220,16 @@ def test_an_announced_clock_is_emulated_before_it_is_read(bank):
     assert core.process(GOOD, 0.0, 0.0, Clock()).stretch == 1.0
 
 
+def test_a_real_clock_explains_inference_times_and_stretches_nothing(bank):
+    core = core_of(bank, emulation=ClockEmulation(0.5, Clock().wait))
+    core.set_clock("cpu0", 500.0, 1000.0, emulated=False)
+    result = core.process(GOOD, 0.0, 0.0, Clock())
+    assert (result.stretch, result.emulated_clocks) == (1.0, False)
+    plain = core_of(bank)
+    plain.process(GOOD, 0.0, 0.0, Clock())
+    assert core.snapshot(1.0).slowdown < plain.snapshot(1.0).slowdown
+
+
 def test_non_finite_logits_publish_no_class(bank):
     family = small_family()
     family.tensors()["classifier.linear.bias"][3] = math.nan

@@ -410,3 +410,22 @@ def test_one_slow_frame_calls_nobody():
     calls = reflex.calls
     run(reflex, 1.0, 4.0, slowdown=lambda frame: 3.0 if frame == 5 else 1.0, decision=decide())
     assert reflex.calls == calls
+
+
+def test_a_clock_that_nobody_can_set_takes_no_frame_back():
+    reflex = ready()
+    reflex.set_clock("cpu0", 2000.0, settable=False)
+    run(reflex, 0.2, decision=decide())
+    counted = len(reflex.slowdown)
+    reflex.set_clock("cpu0", 1000.0, settable=False)
+    assert len(reflex.slowdown) == counted > 0
+    assert reflex.expected_ms(("large", "")) == 32.0
+
+
+def test_a_clock_that_is_still_not_read_is_no_change():
+    reflex = ready()
+    reflex.set_clock("cpu0", math.nan)
+    run(reflex, 0.2, decision=decide())
+    counted = len(reflex.slowdown)
+    reflex.set_clock("cpu0", float("nan"))
+    assert len(reflex.slowdown) == counted > 0

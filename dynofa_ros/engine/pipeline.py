@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from dynofa_ros.engine.bank import SubnetBank
 from dynofa_ros.engine.counters import FrameCounters, Totals
@@ -39,6 +40,15 @@ from dynofa_ros.manager.reflex import Reflex
 
 TOP_K = 5
 NowFunction = Callable[[], float]
+
+
+class _Reading(NamedTuple):
+    """A clock as read [MHz]."""
+
+    mhz: float
+    full_mhz: float
+    emulated: bool
+    settable: bool
 
 
 class PerceptionCore:
@@ -75,8 +85,9 @@ class PerceptionCore:
         self._reflex.set_points(points)
         self._top_k = top_k
         self._lock = threading.Lock()
-        self._clocks: dict[str, tuple[float, float]] = {}
-        self._new_clocks: set[str] = set()
+        self._readings: dict[str, _Reading] = {}
+        """The newest reading of each clock domain."""
+        self._unread: set[str] = set()
         self._period = PeriodMeter()
         self._window = StatsWindow(start_s)
         self._counters = FrameCounters()
@@ -178,11 +189,17 @@ class PerceptionCore:
         with self._lock:
             self._reflex.unpin()
 
-    def set_clock(self, domain: str, f_mhz: float, f_max_mhz: float) -> None:
-        """Clock of `domain` and the clock of the profile [MHz], in force from the next frame on."""
+    def set_clock(
+        self, domain: str, f_mhz: float, f_max_mhz: float, *, emulated: bool = True, settable: bool = True
+    ) -> None:
+        """Clock of `domain` and the clock of the profile [MHz], in force from the next frame on.
+
+        `emulated`: inference is stretched to it; else the machine really runs at it. `settable`: somebody may
+        limit it, so it stays where it is in between.
+        """
         with self._lock:
-            self._clocks[domain] = (f_mhz, f_max_mhz)
-            self._new_clocks.add(domain)
+            self._readings[domain] = _Reading(f_mhz, f_max_mhz, emulated, settable)
+            self._unread.add(domain)
 
     def announce_clock(self, domain: str, mhz: float) -> None:
         """A clock that a manager has just asked for in `domain` [MHz]: expected before it is read.
@@ -190,7 +207,7 @@ class PerceptionCore:
         Ignored where no clock of the domain was ever read, as nothing refers to it then.
         """
         with self._lock:
-            if domain in self._clocks:
+            if domain in self._readings:
                 self._take_readings()
                 self._reflex.announce_clock(domain, mhz)
 
@@ -245,16 +262,19 @@ class PerceptionCore:
             )
 
     def _take_readings(self) -> None:
-        for domain in self._new_clocks:
-            self._reflex.set_clock(domain, *self._clocks[domain])
-        self._new_clocks.clear()
+        for domain in self._unread:
+            reading = self._readings[domain]
+            self._reflex.set_clock(domain, reading.mhz, reading.full_mhz, settable=reading.settable)
+        self._unread.clear()
 
     def _set_emulated_clock(self, point: OperatingPoint) -> None:
         """Stretch time to the clock of the domain that clocks `point`; not where it is unknown."""
         if self.emulation is None:
             return
+        reading = self._readings.get(point.clock_domain)
         f_mhz, f_max_mhz = self._reflex.clock(point.clock_domain)
-        if 0.0 < f_mhz < math.inf and 0.0 < f_max_mhz < math.inf:
+        emulated = reading is not None and reading.emulated
+        if emulated and 0.0 < f_mhz < math.inf and 0.0 < f_max_mhz < math.inf:
             self.emulation.set_clock(f_mhz, f_max_mhz)
         else:
             self.emulation.clear()

@@ -45,20 +45,21 @@ class ExpectedTimes:
         """Clock believed in force in a domain and the highest one [MHz]; NaN where none was told."""
         return self._clocks.get(domain, UNKNOWN_MHZ)
 
-    def read(self, domain: str, mhz: float, full_mhz: float) -> Mapping[str, int]:
+    def read(self, domain: str, mhz: float, full_mhz: float, settable: bool = True) -> Mapping[str, int]:
         """Take a reading [MHz]; returns how many of its newest frames each element was misjudged in.
 
-        The first reading after an announcement tells nothing where it is that of before.
+        The first reading after an announcement tells nothing where it is that of before. A clock that nobody
+        can set (`settable`) moves all the time: no frame is taken back for it.
         """
         if self._outdated_mhz.pop(domain, math.nan) == mhz:
             return NO_FRAMES
         since = self._since.pop(domain, NO_FRAMES)
-        if self._clocks.get(domain) == (mhz, full_mhz):
+        before = self._clocks.get(domain)
+        if before is not None and _same(before[0], mhz) and _same(before[1], full_mhz):
             return NO_FRAMES
-        known = domain in self._clocks
         self._clocks[domain] = (mhz, full_mhz)
         self._expect()
-        if not known:
+        if before is None or not settable:
             return NO_FRAMES
         self._straddles = self._running
         return {element: min(frames, LATE_FRAMES) for element, frames in since.items()}
@@ -94,3 +95,7 @@ class ExpectedTimes:
         for key, point in self._points.items():
             full_mhz = self.clock(point.clock_domain)[1]
             self.ms[key] = point.time_ms(clocks, full_mhz)
+
+
+def _same(a: float, b: float) -> bool:
+    return a == b or (math.isnan(a) and math.isnan(b))

@@ -122,13 +122,16 @@ class Reflex:
         relaxed = previous is None or not decision.target_latency_ms <= previous.target_latency_ms
         self._pace.follow(now_s, self._current, before.top, ladder.top, relaxed)
 
-    def set_clock(self, domain: str, mhz: float, full_mhz: float = math.nan) -> None:
+    def set_clock(
+        self, domain: str, mhz: float, full_mhz: float = math.nan, *, settable: bool = True
+    ) -> None:
         """Clock now in force in `domain` [MHz]; `full_mhz` where points do not know their reference.
 
         Call it with every reading: the clock changed some time since the last one, so the frames since then,
-        and one that runs now, say nothing about the slow-down.
+        and one that runs now, say nothing about the slow-down. Where nobody can set it (`settable`), its
+        governor moves it all the time, and all frames count.
         """
-        misjudged = self._expected.read(domain, mhz, full_mhz)
+        misjudged = self._expected.read(domain, mhz, full_mhz, settable)
         if misjudged:
             self._latency.take_back(misjudged)
 
