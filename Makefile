@@ -11,7 +11,7 @@ bootstrap = $(PYTHON) scripts/bootstrap.py
 in_environment = scripts/run.sh
 demo_options = $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(filter-out 0 no false,$(HEADLESS)),--headless) $(DEMO_ARGS)
 
-bench_parts = engine accuracy switch memory startup frame_path transport decision gpu
+bench_parts = engine accuracy switch memory startup frame_path transport decision clocks gpu
 
 export TORCH_INDEX
 

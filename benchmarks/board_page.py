@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
+from dynofa_ros.manager.latency_model import LatencyFit
 from harness import machine_name
-from latency_sweep import Fit
 from report_plots import STYLE
 from targets import limit_text, number, verdict
 
@@ -282,7 +282,7 @@ def _draw_latency(results: Results) -> Any:
 def _draw_fit(axes: Any, found: Results, latency: list[Results]) -> None:
     colour = EMC_COLOURS[found["emc_mhz"]]
     mine = [row for row in latency if (row["model"], row["emc_mhz"]) == (found["model"], found["emc_mhz"])]
-    law = Fit(found["k"], found["b"], found["m"])
+    law = LatencyFit(found["k"], found["b"], found["m"])
     clocks = list(range(300, 1031, 5))
     axes.plot(
         clocks, [law.time_ms(mhz) for mhz in clocks], color=colour, linewidth=1.2,

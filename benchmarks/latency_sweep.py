@@ -1,4 +1,4 @@
-"""The measured latency sweep of the Orin Nano Super, and fits of T = max(k / f + b, m) to parts of it."""
+"""The measured latency sweep of the Orin Nano Super, and the latency model fitted to parts of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from dynofa_ros.manager.latency_model import LatencyFit, fit_latency
 
 FILE = Path("orin_nano_super") / "latency_sweep.csv"
 FITTED_MHZ = (306.0, 510.0, 714.0, 1020.0)
 """Clocks that fits use; the others are held out."""
-FLAT = 0.03
-"""Two clocks of one memory clock whose times differ by less than this lie on the floor m."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,6 @@ class SweepRow:
     def fitted(self) -> bool:
         """Whether fits may use it."""
         return self.gpu_mhz in FITTED_MHZ
-
-
-@dataclass(frozen=True)
-class Fit:
-    """T[ms] = max(k / f[GHz] + b, m)."""
-
-    k: float
-    b: float
-    m: float
-
-    def time_ms(self, gpu_mhz: float) -> float:
-        """T at a clock."""
-        return max(self.k / (gpu_mhz / 1e3) + self.b, self.m)
 
 
 def read_sweep(folder: Path) -> list[SweepRow]:
@@ -78,21 +63,6 @@ def groups(rows: list[SweepRow]) -> dict[tuple[str, float], list[SweepRow]]:
     return {key: group for key, group in found.items() if len({row.gpu_mhz for row in group}) > 2}
 
 
-def fit(rows: list[SweepRow]) -> Fit:
-    """Least squares over the clocks that are not held out.
-
-    The floor m is the time at the highest clock where the one before it is hardly slower; points on it take
-    no part in k and b. A slope that comes out negative is none.
-    """
-    used = sorted((row.gpu_mhz, row.p50_ms) for row in rows if row.fitted)
-    times = {mhz: [t for other, t in used if other == mhz] for mhz, _ in used}
-    top, below = sorted(times, reverse=True)[:2]
-    floor_ms = float(np.mean(times[top]))
-    on_floor = max(times[below]) < floor_ms * (1.0 + FLAT)
-    sloped = [(mhz, t) for mhz, t in used if not on_floor or t > floor_ms * (1.0 + FLAT)]
-    if len({mhz for mhz, _ in sloped}) < 2:
-        sloped, on_floor = used, False
-    inverse = np.array([1e3 / mhz for mhz, _ in sloped])
-    design = np.stack([inverse, np.ones_like(inverse)], axis=1)
-    (k, b), *_ = np.linalg.lstsq(design, np.array([t for _, t in sloped]), rcond=None)
-    return Fit(max(float(k), 0.0), max(float(b), 0.0), floor_ms if on_floor else 0.0)
+def fit(rows: list[SweepRow]) -> LatencyFit:
+    """The model of one network at one memory clock, fitted to the clocks that are not held out."""
+    return fit_latency((row.gpu_mhz, row.p50_ms) for row in rows if row.fitted)

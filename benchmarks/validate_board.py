@@ -22,9 +22,10 @@ from dynofa_ros.board.options import BoardOptions
 from dynofa_ros.board.simulated import SimulatedBoard
 from dynofa_ros.board.spec import BoardSpec, find_spec
 from dynofa_ros.board.workload import LatencyLaw, network_points
+from dynofa_ros.manager.latency_model import LatencyFit
 from dynofa_ros.manager.operating_point import OperatingPoint
 from harness import FOLDER, compose, write_json
-from latency_sweep import FILE, Fit, SweepRow, fit, groups, read_sweep
+from latency_sweep import FILE, SweepRow, fit, groups, read_sweep
 from targets import Target, at_least, at_most, show
 
 BOARD = "jetson_orin_nano_super"
@@ -40,6 +41,8 @@ SATURATED = (
 HOG = (("mobilenet_v2", 4.70, 5.3), ("memory_bound", 6.55, 8.72))
 HOG_GBPS = 19.7
 Results = dict[str, Any]
+Fits = dict[tuple[str, float], LatencyFit]
+"""By network and memory clock [MHz]."""
 
 
 def default_data() -> Path:
@@ -76,7 +79,7 @@ def validate(data: Path) -> Results:
     podgov = periodic(spec, points["mobilenet_v2"], 10.0, 60.0, "25W")
     return {
         "latency": [_latency(row, fits, spec, points) for row in rows],
-        "fits": [{"model": m, "emc_mhz": e, "k": f.k, "b": f.b, "m": f.m} for (m, e), f in fits.items()],
+        "fits": [_coefficients(model, emc_mhz, law) for (model, emc_mhz), law in fits.items()],
         "file": _file_tables(points),
         "power": [_power(row, fits, rows, spec) for row in rows if not math.isnan(row.vdd_in_w)],
         "saturated": [_saturated(spec, *case) for case in SATURATED],
@@ -104,8 +107,15 @@ def judged(results: Results) -> list[Target]:
     ]
 
 
+def _coefficients(model: str, emc_mhz: float, law: LatencyFit) -> Results:
+    return {"model": model, "emc_mhz": emc_mhz, "k": law.k_ms_ghz, "b": law.fixed_ms, "m": law.floor_ms}
+
+
 def _latency(
-    row: SweepRow, fits: dict[tuple[str, float], Fit], spec: BoardSpec, points: dict[str, OperatingPoint]
+    row: SweepRow,
+    fits: dict[tuple[str, float], LatencyFit],
+    spec: BoardSpec,
+    points: dict[str, OperatingPoint],
 ) -> Results:
     found = fits.get((row.model, row.emc_mhz))
     fit_ms = found.time_ms(row.gpu_mhz) if found else None
@@ -146,9 +156,7 @@ def _emc(spec: BoardSpec, row: SweepRow) -> float:
     return min(table, key=lambda mhz: abs(mhz - row.emc_mhz))
 
 
-def _power(
-    row: SweepRow, fits: dict[tuple[str, float], Fit], rows: list[SweepRow], spec: BoardSpec
-) -> Results:
+def _power(row: SweepRow, fits: Fits, rows: list[SweepRow], spec: BoardSpec) -> Results:
     """The row played on the simulated board, its measured time split by the nearest fit of its model.
 
     A model measured at one GPU clock only counts as clocked for the shortest time it took at any memory
@@ -156,7 +164,7 @@ def _power(
     """
     nearest = min((e for m, e in fits if m == row.model), key=lambda e: abs(e - row.emc_mhz), default=None)
     if nearest is not None:
-        clocked_ms = min(fits[row.model, nearest].k / (row.gpu_mhz / 1e3), row.p50_ms)
+        clocked_ms = min(fits[row.model, nearest].k_ms_ghz / (row.gpu_mhz / 1e3), row.p50_ms)
     else:
         clocked_ms = min(other.p50_ms for other in rows if other.model == row.model)
     point = OperatingPoint(

@@ -1,6 +1,8 @@
 """Short scenarios for the tests of oracle and comparison."""
 
-from dynofa_ros.simulation.scenarios.scenario import load_scenario
+from dataclasses import replace
+
+from dynofa_ros.simulation.scenarios.scenario import load_scenario, scenario_path
 from dynofa_ros.simulation.world.truth import truth_of
 
 CORUNNER = (
@@ -60,3 +62,11 @@ def world(folder, name, seed=1, duration_s=8):
     path = folder / f"{name}.yaml"
     path.write_text(scenario_text(name, duration_s), encoding="utf-8")
     return truth_of(load_scenario(path), seed)
+
+
+def shortened(name, share, seed=1):
+    """A shipped scenario with everything happening within `share` of its time."""
+    scenario = load_scenario(scenario_path(name))
+    events = [replace(event, t_s=share * event.t_s, ramp_s=share * event.ramp_s) for event in scenario.events]
+    shorter = replace(scenario, duration_s=share * scenario.duration_s, events=tuple(events))
+    return truth_of(shorter, seed)

@@ -14,6 +14,7 @@ from dynofa_ros.engine.pipeline import PerceptionCore
 from dynofa_ros.engine.placement import Placement
 from dynofa_ros.engine.profile import PointTiming, Profile
 from dynofa_ros.engine.profile_store import default_path, keep, stored_profile
+from dynofa_ros.engine.profile_sweep import ClockSweep, ClockTime
 from dynofa_ros.engine.results import FrameResult
 from dynofa_ros.engine.selection import choose_placements
 from dynofa_ros.errors import ConfigError, DynofaError
@@ -117,6 +118,24 @@ def test_a_given_profile_decides_and_is_never_written(tmp_path):
     assert path.read_bytes() == before
     with pytest.raises(ConfigError, match="cpu/openvino/fp32/2"):
         bring_up(family, EngineOptions(placements="cpu/openvino/fp32/2", profile_file=path))
+
+
+def test_points_of_a_swept_profile_carry_its_law_and_the_log_says_how_well_it_fits():
+    key, times = "cpu/openvino/fp32/1", ((500.0, 3.0), (1000.0, 2.0), (2000.0, 1.4))
+    clock_times = tuple(ClockTime(mhz, math.nan, ms, 9) for mhz, ms in times)
+    sweep = ClockSweep("robot", False, "cpu0", "", clock_times)
+    swept = PointTiming(1.4, 1.5, 1.6, 9, sweep=sweep)
+    fingerprint = machine_fingerprint(small_family(), {})
+    profile = Profile(fingerprint, {(name, key): swept for name in ("small", "middle", "large")})
+    keep(profile, default_path(fingerprint), lambda _: None)
+    log: list[str] = []
+    options = EngineOptions(placements=key, clock_domain="cpu9", clocked_fraction=0.85)
+    point = bring_up(small_family(), options, log.append).points[0]
+    assert (point.clock_domain, point.reference_mhz) == ("cpu0", 2000.0)
+    assert point.time_ms({"cpu0": 500.0}) == pytest.approx(3.0, rel=0.05)
+    (line,) = [text for text in log if "swept over clocks of robot" in text]
+    assert line.endswith(f"worst residual {100.0 * sweep.rms:.1f} %")
+    assert sweep.rms > 0.005
 
 
 def test_a_kept_profile_orders_what_becomes_resident():

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -67,3 +71,61 @@ def test_a_profile_that_cannot_be_written_is_an_error_in_one_line(tmp_path, caps
     out.parent.write_text("")
     assert main(["profile", str(write_family(tmp_path)), *FAST, "--out", str(out)]) == 2
     assert str(out) in capsys.readouterr().err
+
+
+EMULATED = "simulated:jetson_orin_nano_super"
+
+
+def test_with_a_simulated_board_points_are_measured_at_its_emulated_clocks_too(tmp_path, capsys):
+    out = tmp_path / "profile.json"
+    options = ["--seconds", "1", "--board", EMULATED, "--out", str(out)]
+    assert main(["profile", str(write_family(tmp_path)), *FAST, *options]) == 0
+    for point in json.loads(out.read_text())["points"]:
+        sweep = point["sweep"]
+        assert (sweep["board"], sweep["emulated"]) == ("jetson_orin_nano_super", True)
+        assert [time["clock_mhz"] for time in sweep["times"]] == [345.6, 576.0, 1036.8, 1728.0]
+    assert "emulated clocks of jetson_orin_nano_super" in capsys.readouterr().out
+
+
+def test_a_profile_of_emulated_clocks_is_not_kept_for_this_machine(tmp_path, cache, capsys):
+    assert main(["profile", str(write_family(tmp_path)), *FAST, "--board", EMULATED]) == 2
+    assert "give --out FILE" in capsys.readouterr().err
+    assert not cache.exists()
+
+
+def test_a_board_whose_clocks_cannot_be_set_is_refused_before_measuring(tmp_path, cache, capsys):
+    assert main(["profile", str(write_family(tmp_path)), *FAST, "--board", "linux"]) == 2
+    assert "reads only" in capsys.readouterr().err
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_puts_the_clocks_back(tmp_path, number):
+    """In a process of its own, whose board says so when it is restored."""
+    program = """
+import signal, sys
+from dynofa_ros.board.simulated import SimulatedBoard
+from dynofa_ros.cli import main
+from dynofa_ros.engine import profiler_clocks
+restore = SimulatedBoard.restore
+SimulatedBoard.restore = lambda board: (restore(board), print("restored", flush=True))
+after = profiler_clocks.SweptClocks.after
+profiler_clocks.SweptClocks.after = lambda *seen: (signal.raise_signal(int(sys.argv[1])), after(*seen))
+sys.exit(main(sys.argv[2:]))
+"""
+    command = [
+        "profile",
+        str(write_family(tmp_path)),
+        *FAST,
+        "--board",
+        EMULATED,
+        "--out",
+        str(tmp_path / "p"),
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(int(number)), *command],
+        capture_output=True, text=True, env=os.environ, check=False,
+    )  # fmt: skip
+    assert run.returncode == 128 + number
+    assert run.stdout.rstrip().endswith("restored")
+    assert not (tmp_path / "p").exists()

@@ -6,9 +6,11 @@ import math
 
 import pytest
 
+import bench_manager
 from dynofa_ros.cli import main
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.simulation.compare import fingerprint, runs
+from dynofa_ros.simulation.compare.check import Check
 from dynofa_ros.simulation.compare.checks import checks
 from dynofa_ros.simulation.compare.dot_plot import Dot, Series, dot_plot
 from dynofa_ros.simulation.compare.figures import (
@@ -19,8 +21,11 @@ from dynofa_ros.simulation.compare.figures import (
     groups_of,
     miss_rate,
 )
+from dynofa_ros.simulation.compare.linux_checks import latency_saving
+from dynofa_ros.simulation.compare.markdown import number, table
+from dynofa_ros.simulation.compare.page import page
 from dynofa_ros.simulation.compare.report import document, write_report
-from dynofa_ros.simulation.compare.run import recovery_frames, run_policies, upward_moves
+from dynofa_ros.simulation.compare.run import recovery_frames, run_policies
 from dynofa_ros.simulation.compare.runs import Run, run_suite
 from dynofa_ros.simulation.compare.statistics import interval, t_quantile
 from dynofa_ros.simulation.compare.suite import load_suite, suite_path
@@ -41,6 +46,9 @@ def suite_file(folder, **changes):
     return path
 
 
+CALM = {"upward": 3, "upward_of_subnet": 0, "most_upward_in_dwell": 1, "without_cause": 0}
+
+
 def figures(
     misses=0, energy=100.0, accuracy=0.75, objective="min_energy", released=1000, applications=1, **more
 ):
@@ -48,7 +56,7 @@ def figures(
     return {
         "scenario": "x",
         "extrapolated": False,
-        "applications": 1,
+        "applications": applications,
         "allowed_misses": 50.0,
         "merit": {
             "over_budget_s": 0.0,
@@ -69,8 +77,11 @@ def figures(
             "latency_to_target": {"p95": 0.8},
         },
         "recovery_frames": [],
-        "upward": {"front": {"count": 0, "shortest_gap_s": None}},
-        "timing": {"decision_us": {"p50": 100.0, "p99": 900.0}},
+        "duration_s": 60.0,
+        "steady": False,
+        "steadiness": {"front": dict(CALM)},
+        "timing": {"decision_us": {"p50": 100.0, "p99": 900.0}, "cpu_s": 0.25},
+        **more,
     }
 
 
@@ -100,7 +111,7 @@ def test_shipped_suites_are_valid(name):
 def test_published_figures_use_ten_seeds_that_were_never_tuned_on():
     suite = load_suite(suite_path("manager"))
     assert all(job.seed > 100 for job in suite.jobs)
-    worlds = {(job.scenario, job.voltage) for job in suite.jobs if job.scenario.stem != "steady_hour"}
+    worlds = {(job.scenario, job.voltage) for job in suite.jobs}
     counts = [sum((job.scenario, job.voltage) == world for job in suite.jobs) for world in worlds]
     assert min(counts) >= 10
     assert {voltage for _, voltage in worlds} == {"flat", "nominal", "steep"}
@@ -217,6 +228,67 @@ def test_requirements_are_met_or_missed_with_their_value():
     assert verdicts["against alert"].met is None
 
 
+def check_of(found, start):
+    return next(check for check in checks(found) if check.requirement.startswith(start))
+
+
+def steady_hour(**changes):
+    more = {"duration_s": 3600.0, "steady": True, "steadiness": {"front": {**CALM, **changes}}}
+    return group(scenario="steady_hour", dynofa=lambda seed: more)
+
+
+def test_an_hour_is_calm_with_one_upward_change_per_dwell_and_none_without_cause():
+    assert check_of([steady_hour()], "an hour").met
+    assert check_of([group(dynofa=lambda seed: {})], "an hour").met is None
+    for changes in ({"most_upward_in_dwell": 2}, {"without_cause": 1}):
+        check = check_of([steady_hour(**changes)], "an hour")
+        assert not check.met
+        assert check.exceptions[0] == "steady_hour, front, seed 0"
+
+
+def test_frames_below_the_floor_are_judged_where_the_oracle_keeps_it():
+    def below(count):
+        return lambda seed: {"merit": {**figures()["merit"], "below_floor": count}}
+
+    assert check_of([group(dynofa=below(50), oracle=below(0))], "frames below").met
+    assert not check_of([group(dynofa=below(51), oracle=below(0))], "frames below").met
+    assert check_of([group(dynofa=below(51), oracle=below(51))], "frames below").met is None
+
+
+def test_recovery_counts_what_the_oracle_manages_and_all_arrivals():
+    def after(frames):
+        return lambda seed: {"recovery_frames": [{"t_s": 5.0, "load": "gpu", "frames": frames}]}
+
+    groups = [
+        group(dynofa=after(2), oracle=after(0)),
+        group(scenario="y", dynofa=after(9), oracle=after(None)),
+    ]
+    check = check_of(groups, "back within target")
+    assert check.met
+    assert check.value == "4 of 4 arrivals; of all arrivals 4 of 8"
+    assert not check_of([group(dynofa=after(3), oracle=after(0))], "back within target").met
+
+
+def test_speed_is_simulated_over_cpu_time_with_one_application():
+    slow = {"timing": {"decision_us": {"p99": 900.0}, "cpu_s": 0.31}}
+    fast = group(dynofa=lambda seed: {})
+    assert check_of([fast], "simulator").met
+    check = check_of([fast, group(scenario="y", dynofa=lambda seed: slow)], "simulator")
+    assert check.exceptions == ("y",)
+    several = group(scenario="y", dynofa=lambda seed: {**slow, "applications": 2})
+    assert check_of([fast, several], "simulator").met
+
+
+def test_latency_against_linux_is_left_out_where_linux_drops_too_much_and_lost_where_only_ours_does():
+    def make(**more):
+        return lambda seed: {"objective": "max_accuracy", **more}
+
+    dropping = {"scores": {**figures(objective="max_accuracy")["scores"], "inferred": 900}}
+    assert math.isnan(latency_saving(group(dynofa=make(), linux=make(**dropping))))
+    assert latency_saving(group(dynofa=make(**dropping), linux=make())) == -math.inf
+    assert latency_saving(group(dynofa=make(), linux=make())) == pytest.approx(0.0)
+
+
 def test_whoever_beats_the_oracle_is_named():
     found = group(
         dynofa=lambda seed: {"energy": 79.0}, oracle=lambda seed: {"energy": 80.0, "misses": seed // 3}
@@ -228,18 +300,12 @@ def test_whoever_beats_the_oracle_is_named():
 
 def outcomes(on_time, accuracy=None, start_s=0.0):
     frames = []
-    for number, good in enumerate(on_time):
-        release_s = start_s + 0.1 * number
-        frame = FrameOutcome("front", number, release_s, 20.0, end_s=release_s + (0.01 if good else 0.05))
-        frame.accuracy = 0.7 if accuracy is None else accuracy[number]
+    for index, good in enumerate(on_time):
+        release_s = start_s + 0.1 * index
+        frame = FrameOutcome("front", index, release_s, 20.0, end_s=release_s + (0.01 if good else 0.05))
+        frame.accuracy = 0.7 if accuracy is None else accuracy[index]
         frames.append(frame)
     return frames
-
-
-def test_upward_moves_and_the_shortest_time_between_them():
-    moves = upward_moves(outcomes([True] * 6, [0.7, 0.8, 0.7, 0.75, 0.75, 0.8]))
-    assert moves["count"] == 3
-    assert moves["shortest_gap_s"] == pytest.approx(0.2)
 
 
 def test_recovery_counts_frames_until_ten_in_a_row_are_on_time(tmp_path):
@@ -261,7 +327,8 @@ def test_the_command_writes_page_plots_and_json(tmp_path, capsys):
     )
     page = (out / "results.md").read_text(encoding="utf-8")
     assert "SIMULATED" in page
-    assert "| energy | min_energy | 1 |" in page
+    assert "| energy | 1 |" in page
+    assert "### energy" in page
     for name in ("simulated_energy.svg", "simulated_misses.svg"):
         assert f"({name})" in page
         assert (out / name).read_text(encoding="utf-8").startswith("<svg")
@@ -269,6 +336,43 @@ def test_the_command_writes_page_plots_and_json(tmp_path, capsys):
     assert content["simulated"] is True
     assert content["scenarios"][0]["policies"]["oracle"]["seeds"] == [1, 2]
     assert "gap to the oracle" in capsys.readouterr().out
+
+
+def voltage_runs():
+    energies = {"dynofa": 84.0, "linux": 150.0, "oracle": 80.0}
+    for voltage, factor in (("flat", 0.9), ("nominal", 1.0), ("steep", 1.2)):
+        for policy, energy in energies.items():
+            for seed in range(3):
+                yield Run("x", policy, seed, voltage, figures(energy=energy * factor + seed))
+
+
+def test_the_page_shows_headlines_under_each_voltage_and_every_policy_in_every_scenario():
+    text = page([*groups_of(voltage_runs()), steady_hour()]).replace("\u00a0", " ")
+    assert "| headline | flat | nominal | steep |" in text
+    assert "| energy above idle, one application | x | **44 %** | 44 % | 44 % |" in text
+    assert "| dynofa | 4 | 3 to 3 | 0 | 1 | 0 |" in text
+    assert text.index("### x") < text.index("### steady_hour")
+    assert (
+        "| linux | 0.00 | 0.00 | 75.00 | 151.0 ± 2.5 | 451.0 ± 2.5 | 0.80 | +0.00 | +0.00 | +66.0 |" in text
+    )
+    assert "## Against published managers" not in text
+
+
+def test_numbers_stay_with_their_interval_and_unit():
+    assert table(["a", "b"], [["x y", "1.0 % of 2 J"]]).splitlines()[-1] == "| x y | 1.0\u00a0% of 2\u00a0J |"
+    assert number(interval([1.0, 2.0]), 0) == "2\u00a0±\u00a06"
+    assert number(interval([math.inf, 1.0])) == "never"
+    assert number(interval([])) == ""
+
+
+@pytest.mark.parametrize(("met", "aim", "status"), [(True, False, 0), (False, True, 0), (False, False, 1)])
+def test_the_benchmark_fails_where_more_than_an_aim_is_missed(tmp_path, monkeypatch, met, aim, status):
+    path = suite_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench_manager, "suite_path", lambda name: path)
+    monkeypatch.setattr(bench_manager, "checks", lambda groups: [Check("speed", "7", met, aim=aim)])
+    assert bench_manager.main(["--workers", "1", "--out", "page"]) == status
+    assert (tmp_path / "page" / "results_simulated.md").is_file()
 
 
 def test_the_same_runs_give_the_same_document(tmp_path):

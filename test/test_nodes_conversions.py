@@ -23,12 +23,12 @@ from ros_harness import gray_image
 
 def test_decision_survives_the_way_through_a_message():
     decision = SubnetDecision(
-        "front", "m-1", 7, 1000.0, "s", "cpu/x/fp32/1", predicted_accuracy=0.9,
+        "front", "m-1", 7, 1000.0, "s", "cpu/x/fp32/1", predicted_accuracy=0.9, min_accuracy=0.74,
         alternatives=(SubnetAlternative("xs", "gpu/x/fp16/1"),),
     )  # fmt: skip
     back = build(SubnetDecision, fill(messages.SubnetDecision(), decision))
     assert (back.application, back.sequence, back.subnet, back.predicted_accuracy) == ("front", 7, "s", 0.9)
-    assert back.placement == "cpu/x/fp32/1"
+    assert (back.placement, back.min_accuracy) == ("cpu/x/fp32/1", 0.74)
     assert (back.alternatives[0].subnet, back.alternatives[0].placement) == ("xs", "gpu/x/fp16/1")
     assert math.isnan(back.predicted_energy_mj)
 

@@ -44,11 +44,20 @@ def test_guard_returns_what_the_callback_returns_and_survives_what_it_raises():
     assert "ZeroDivisionError" in guard.last_error
 
 
-def test_refusals_are_counted_and_news_for_a_while():
-    refusals = Refusals(Guard(Lines()))
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("domain = 'cpu9' is unknown", "refused: domain = 'cpu9' is unknown"),
+        ("qos_target refused: latency_ms = nan", "qos_target refused: latency_ms = nan"),
+    ],
+)
+def test_refusals_are_counted_named_as_such_once_and_news_for_a_while(reason, shown):
+    lines = Lines()
+    refusals = Refusals(Guard(lines))
     assert refusals.recent == ""
-    refusals.add("latency_ms = nan")
-    assert (refusals.total, refusals.recent) == (1, "latency_ms = nan")
+    refusals.add(reason)
+    assert (refusals.total, refusals.recent) == (1, shown)
+    assert lines.warnings == [shown]
 
 
 def test_caps_are_read_from_text():

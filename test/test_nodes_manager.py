@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run make test, or source a ROS 2 installation")
 
 import dynofa_ros.msg as messages
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import BatteryState
 
@@ -32,9 +33,8 @@ def application():
 
 
 def target(latency_ms, **fields):
-    return messages.QosTarget(
-        application="front", latency_ms=latency_ms, min_accuracy=NAN, max_power_w=NAN, **fields
-    )
+    fields = {"min_accuracy": NAN, "max_power_w": NAN, **fields}
+    return messages.QosTarget(application="front", latency_ms=latency_ms, **fields)
 
 
 class Robot:
@@ -49,6 +49,7 @@ class Robot:
         self.decisions = self.probe.collect(messages.SubnetDecision, prefix + "subnet_decision")
         self.dvfs = self.probe.collect(messages.DvfsDecision, prefix + "dvfs_decision")
         self.status = self.probe.collect(messages.ManagerStatus, prefix + "manager_status")
+        self.diagnostics = self.probe.collect(DiagnosticArray, "/diagnostics")
         self.sequence = 0
 
     def board(self, name="jetson_orin_nano_super"):
@@ -69,6 +70,11 @@ class Robot:
 
     def until(self, accept, what):
         return self.probe.next(self.status, lambda s: s.applications and accept(s), what)
+
+    def diagnosed(self, key):
+        """The newest value of `key` among the manager's diagnostics."""
+        lines = [s for message in self.diagnostics for s in message.status if s.name == "manager"]
+        return next((v.value for v in lines[-1].values if v.key == key), "") if lines else ""
 
     def stop(self):
         status = self.node.stop()
@@ -95,15 +101,19 @@ def test_a_dry_run_proposes_on_its_own_topics_and_decides_nothing(start):
     robot = start(dry_run=True)
     robot.board()
     robot.present()
-    robot.probe.publisher(messages.QosTarget, "qos_target").publish(target(14.0))
+    robot.probe.publisher(messages.QosTarget, "qos_target").publish(target(14.0, min_accuracy=0.9))
     status = robot.until(lambda s: s.applications[0].target.latency_ms == 14.0, "the proposal")
     assert status.dry_run
     assert status.status.startswith("dry run, nothing obeys")
     proposed = robot.decisions[-1]
-    assert proposed.target_latency_ms == 14.0
-    assert proposed.reason.startswith("front: ")
+    assert (proposed.target_latency_ms, proposed.min_accuracy) == (14.0, 0.9)
+    assert proposed.reason.startswith("front runs ")
     robot.probe.wait(lambda: robot.dvfs and robot.dvfs[-1].limits[0].domain == "cpu0", "the proposed clock")
     assert not robot.obeyed
+    robot.probe.wait(
+        lambda: "target of front: 14 ms at p95, most accurate, at least 90 % accurate" in robot.node.output,
+        "the target in the log",
+    )
 
 
 def test_a_latched_target_is_heard_by_a_manager_that_starts_later(tmp_path):
@@ -135,6 +145,7 @@ def test_a_board_file_of_ones_own_and_a_low_battery(start, tmp_path):
     robot.probe.publisher(messages.QosTarget, "qos_target").publish(target(25.0))
     status = robot.until(lambda s: math.isfinite(s.predicted_power_w), "a predicted power")
     assert status.predicted_power_w > 3.0
+    robot.probe.wait(lambda: robot.diagnosed("board") == "mine", "the board in /diagnostics")
     robot.probe.publisher(BatteryState, "/battery").publish(BatteryState(percentage=0.1))
     saving = robot.until(lambda s: "the battery is low" in s.status, "the saving")
     assert saving.applications[0].target.objective == messages.QosTarget.MIN_ENERGY

@@ -10,7 +10,7 @@ from dynofa_ros.simulation.policies import make_policy
 from dynofa_ros.simulation.scenarios.scenario import load_scenario
 from dynofa_ros.simulation.world.simulator import play, simulate_idle
 from dynofa_ros.simulation.world.truth import truth_of
-from oracle_worlds import WORLDS, world
+from oracle_worlds import WORLDS, shortened, world
 
 RIVALS = (
     "dynofa",
@@ -18,7 +18,9 @@ RIVALS = (
     "powersave",
     "performance",
     "alert",
+    "alert_tuned",
     "poet",
+    "dynamic_ofa_rule",
     "dvfs_only",
     "subnet_only",
     "static_best",
@@ -58,7 +60,17 @@ def test_uses_the_energy_that_was_planned(tmp_path, name):
 
 @pytest.mark.parametrize("name", sorted(WORLDS))
 def test_no_policy_beats_it(tmp_path, name):
-    truth = world(tmp_path, name, seed=2)
+    assert_unbeaten(world(tmp_path, name, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("xavier_placement", 0.2), ("three_apps", 0.15), ("heat", 0.2), ("cores_cap", 0.2)]
+)
+def test_no_policy_beats_it_in_shipped_scenarios_made_short(name, share):
+    assert_unbeaten(shortened(name, share, seed=2))
+
+
+def assert_unbeaten(truth):
     idle_j = simulate_idle(truth).energy_j
     best = merit_of(play(truth, make_policy("oracle")))
     for rival in RIVALS:

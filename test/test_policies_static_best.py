@@ -10,7 +10,7 @@ from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.simulation.policies import make_policy
 from dynofa_ros.simulation.policies.static_best import FixedPolicy, StaticSearch
 from dynofa_ros.simulation.policies.static_forecast import Assignment, Forecast, Tally, merit
-from dynofa_ros.simulation.scenarios.events import (
+from dynofa_ros.simulation.scenarios.changes import (
     Join,
     PowerBudget,
     QosChange,

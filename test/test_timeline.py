@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dynofa_ros.simulation.scenarios.events import Ambient, Cap, Cores, CoRunner, Fault
+from dynofa_ros.simulation.scenarios.changes import Ambient, Cap, Cores, CoRunner, Fault
 from dynofa_ros.simulation.scenarios.timeline import make_timeline
 from scenario_samples import application, join, scenario_of
 

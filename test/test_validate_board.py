@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from latency_sweep import FILE, FITTED_MHZ, Fit, SweepRow, fit, groups, read_sweep
+from dynofa_ros.manager.latency_model import LatencyFit
+from latency_sweep import FILE, FITTED_MHZ, SweepRow, fit, groups, read_sweep
 from validate_board import default_data, judged, main, validate
 
 CLOCKS = (306.0, 408.0, 510.0, 612.0, 714.0, 816.0, 918.0, 1020.0)
 LAWS = {
-    ("mobilenet", 3199): Fit(3.158, 1.042, 0.0),
-    ("mobilenet", 2133): Fit(3.034, 1.619, 0.0),
-    ("proxy", 2133): Fit(4.169, 0.359, 6.6),
+    ("mobilenet", 3199): LatencyFit(3.158, 1.042, 0.0),
+    ("mobilenet", 2133): LatencyFit(3.034, 1.619, 0.0),
+    ("proxy", 2133): LatencyFit(4.169, 0.359, 6.6),
 }
 HEAD = "model,emc_mhz,gpu_mhz,period_ms,p50_ms,p99_ms,p99_9_ms,mean_vdd_in_mw,mean_vdd_cpu_gpu_cv_mw\n"
 
@@ -35,8 +36,8 @@ def data(tmp_path):
 @pytest.mark.parametrize("law", LAWS.values())
 def test_fits_recover_the_law(law):
     found = fit(rows(law))
-    assert (found.k, found.b) == (pytest.approx(law.k), pytest.approx(law.b))
-    assert found.m == pytest.approx(law.m)
+    found_law = (found.k_ms_ghz, found.fixed_ms, found.floor_ms)
+    assert found_law == pytest.approx((law.k_ms_ghz, law.fixed_ms, law.floor_ms))
 
 
 def test_held_out_points_take_no_part_in_a_fit():

@@ -39,10 +39,11 @@ class BusyCores:
         known = self._rates.get(task)
         signals = known[1] if known else self._added(now_s)
         self._rates[task] = (rate, signals)
-        self.busy_s(now_s)
+        self._busy_s += self._busiest * (now_s - self._busiest_since_s)
+        self._busiest_since_s = now_s
         for signal in signals:
             signal.change(now_s, rate, self._speed)
-        self._busiest = max(each for each, _ in self._rates.values())
+        self._busiest = max([each for each, _ in self._rates.values()])
 
     def set_speed(self, now_s: float, speed: float) -> None:
         """The clock changed to `speed` = f / f_max."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 from zlib import crc32
 
@@ -11,13 +12,17 @@ _NORMAL = NormalDist()
 
 def uniform(seed: int, stream: str, index: int) -> float:
     """The `index`-th number of a stream, inside (0, 1). SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
-    key = _mixed((seed & _MASK) ^ (crc32(stream.encode()) << 32))
-    return ((_mixed((key + index * 0x9E3779B97F4A7C15) & _MASK) >> 11) + 0.5) / (1 << 53)
+    return ((_mixed((_key(seed, stream) + index * 0x9E3779B97F4A7C15) & _MASK) >> 11) + 0.5) / (1 << 53)
 
 
 def normal(seed: int, stream: str, index: int) -> float:
     """The `index`-th number of a standard normal stream."""
     return _NORMAL.inv_cdf(uniform(seed, stream, index))
+
+
+@lru_cache(maxsize=1024)
+def _key(seed: int, stream: str) -> int:
+    return _mixed((seed & _MASK) ^ (crc32(stream.encode()) << 32))
 
 
 def _mixed(z: int) -> int:

@@ -64,14 +64,13 @@ class ElementUse:
 
     def update(self, now_s: float) -> None:
         """Work out use and busy share after a change."""
-        self.settle(now_s)
+        self.busy_s += self.busy * (now_s - self._busy_since_s)
+        self._busy_since_s = now_s
         use = own = 0.0
         for power_share, busy_share in self._running.values():
             use += power_share
             own += busy_share
-        self.use = min(use + self.background, 1.0)
-        self.busy = 1.0 - (1.0 - min(own, 1.0)) * (1.0 - self.corunner) * (1.0 - self.background)
-
-    def power_w(self, index: int) -> float:
-        """Power at clock index `index` [W]."""
-        return self.idle_w[index] + self.use * self.active_w[index] + self.corunner_w
+        use += self.background
+        self.use = use if use < 1.0 else 1.0
+        free = 1.0 - own if own < 1.0 else 0.0
+        self.busy = 1.0 - free * (1.0 - self.corunner) * (1.0 - self.background)

@@ -16,7 +16,17 @@ from dynofa_ros.errors import RefusedMessage
 class GovernedClocks:
     """Domains by index. From `first` on, `due` holds two times per domain [s]: governor, clock change."""
 
-    __slots__ = ("_cpu", "_due", "_elements", "_first", "_sampled_busy_s", "cores", "domains", "number")
+    __slots__ = (
+        "_cpu",
+        "_due",
+        "_elements",
+        "_first",
+        "_sampled_busy_s",
+        "changes",
+        "cores",
+        "domains",
+        "number",
+    )
 
     def __init__(
         self,
@@ -32,6 +42,8 @@ class GovernedClocks:
         self._cpu = next((index for index, use in self._elements.items() if use.model.cores > 0), -1)
         self._sampled_busy_s = [0.0] * len(spec.domains)
         self.cores = BusyCores()
+        self.changes = 0
+        """Clock changes that took effect, in all domains."""
         self.domains: list[SimulatedClock] = []
         for index, domain in enumerate(spec.domains):
             name = options.governor(domain.name, domain.governor) if domain.writable else "performance"
@@ -64,6 +76,7 @@ class GovernedClocks:
         """A clock change takes effect."""
         clock = self.domains[index]
         clock.arrive()
+        self.changes += 1
         self._due[self._first + 2 * index + 1] = math.inf
         if isinstance(clock.governor, UtilGovernor):
             self.cores.set_speed(now_s, clock.speed)
@@ -128,8 +141,10 @@ class GovernedClocks:
         self.wish(now_s, index)
 
     def _follow(self, now_s: float, index: int, governor: UtilGovernor) -> None:
+        wanted = governor.wanted
         again_s = governor.update(now_s, self.cores.util(now_s))
-        self.wish(now_s, index)
+        if governor.wanted != wanted:
+            self.wish(now_s, index)
         if again_s == math.inf:
             leaves_s = self.cores.leaves_s(*governor.band())
             again_s = governor.next_tick_s(now_s + leaves_s) if leaves_s < math.inf else math.inf

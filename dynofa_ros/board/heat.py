@@ -11,9 +11,13 @@ class Heat:
     """Low-passed powers as plain floats, and an ambient that may ramp linearly."""
 
     __slots__ = (
+        "_fast_share",
         "_from_degc",
         "_ramp_from_s",
         "_ramp_until_s",
+        "_slow_share",
+        "_tau_fast_s",
+        "_tau_slow_s",
         "_to_degc",
         "fast_w",
         "model",
@@ -23,6 +27,8 @@ class Heat:
 
     def __init__(self, model: ThermalModel, power_w: float) -> None:
         self.model = model
+        self._fast_share, self._slow_share = model.fast_share, 1.0 - model.fast_share
+        self._tau_fast_s, self._tau_slow_s = model.tau_fast_s, model.tau_slow_s
         self.fast_w = self.slow_w = power_w
         self._from_degc = self._to_degc = model.ambient_degc
         self._ramp_from_s = self._ramp_until_s = 0.0
@@ -30,9 +36,8 @@ class Heat:
 
     def pass_time(self, power_w: float, passed_s: float, now_s: float) -> None:
         """Constant power for `passed_s`, up to `now_s`."""
-        model = self.model
-        self.fast_w = power_w + (self.fast_w - power_w) * math.exp(-passed_s / model.tau_fast_s)
-        self.slow_w = power_w + (self.slow_w - power_w) * math.exp(-passed_s / model.tau_slow_s)
+        self.fast_w = power_w + (self.fast_w - power_w) * math.exp(-passed_s / self._tau_fast_s)
+        self.slow_w = power_w + (self.slow_w - power_w) * math.exp(-passed_s / self._tau_slow_s)
         degc = self.temperature_degc(now_s)
         if degc > self.peak_degc:
             self.peak_degc = degc
@@ -53,6 +58,7 @@ class Heat:
     def temperature_degc(self, now_s: float) -> float:
         """Junction temperature."""
         model = self.model
-        mixed_w = model.fast_share * self.fast_w + (1.0 - model.fast_share) * self.slow_w
-        shift = self.ambient_degc(now_s) - model.ambient_degc
+        mixed_w = self._fast_share * self.fast_w + self._slow_share * self.slow_w
+        ambient_degc = self._to_degc if now_s >= self._ramp_until_s else self.ambient_degc(now_s)
+        shift = ambient_degc - model.ambient_degc
         return model.t0_degc + shift + model.r_degc_per_w * mixed_w

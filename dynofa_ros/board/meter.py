@@ -6,17 +6,16 @@ AVERAGED_S = 0.430
 
 
 class RailMeter:
-    """Exact energy of one rail, and its mean power over intervals of 430 ms."""
+    """Exact energy of one rail, and its mean power over intervals of 430 ms.
+
+    The board adds power_w * time to `energy_j` between events.
+    """
 
     __slots__ = ("_from_j", "_from_s", "energy_j", "power_w", "shown_w")
 
     def __init__(self) -> None:
         self.energy_j = self._from_j = self._from_s = 0.0
         self.power_w = self.shown_w = 0.0
-
-    def pass_time(self, passed_s: float) -> None:
-        """Constant power for `passed_s`."""
-        self.energy_j += self.power_w * passed_s
 
     def finish(self, now_s: float) -> None:
         """An averaging interval ends."""

@@ -56,7 +56,7 @@ class PeltSignal:
 
     def reaches_s(self, util: float) -> float:
         """Seconds from the last `settle` or `change` until `util` is crossed; inf: never as things are."""
-        aim = self._aim()
+        aim = self.rate if self.scaled_time else self.rate * self.speed
         before, after = self.util - aim, util - aim
         if before == 0.0 or after == 0.0 or before * after < 0.0 or abs(after) > abs(before):
             return math.inf
@@ -64,12 +64,9 @@ class PeltSignal:
         slowed = self.scaled_time and self.rate > 0.0
         return passed_s / self.speed if slowed else passed_s
 
-    def _aim(self) -> float:
-        return self.rate if self.scaled_time else self.rate * self.speed
-
     def _run(self, passed_s: float) -> None:
         if self.scaled_time:
             self._behind_s += passed_s * (1.0 - self.speed)
             passed_s *= self.speed
-        aim = self._aim()
+        aim = self.rate if self.scaled_time else self.rate * self.speed
         self.util = aim + (self.util - aim) * 2.0 ** (-passed_s / self.half_life_s)

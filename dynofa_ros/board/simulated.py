@@ -22,7 +22,7 @@ from dynofa_ros.board.heat import Heat
 from dynofa_ros.board.limits import check_limits
 from dynofa_ros.board.meter import AVERAGED_S
 from dynofa_ros.board.options import BoardOptions, with_voltage
-from dynofa_ros.board.simulated_checks import check_known, check_mhz, check_range
+from dynofa_ros.board.simulated_checks import check_activity, check_known, check_mhz, check_range
 from dynofa_ros.board.simulated_clock import UNTOUCHED
 from dynofa_ros.board.simulated_sensors import Sensors
 from dynofa_ros.board.spec import BoardSpec
@@ -63,6 +63,8 @@ class SimulatedBoard:
         self._cores = self._mode_cores = self._all_cores()
         self._epoch_s: float | None = None
         self._sensors = Sensors(self.spec, self.options, self._uses)
+        self._meters = self._sensors.meters
+        self._base_w = self.spec.power.base_w
         self._start()
 
     # Board interface
@@ -119,6 +121,18 @@ class SimulatedBoard:
         if t_s > self.now_s:
             self._integrate(t_s)
 
+    def advance_to_change(self, t_s: float) -> bool:
+        """Let the events before `t_s` happen, but none after a change of a clock; whether there was one."""
+        due, clocks = self._due, self._clocks
+        changes = clocks.changes
+        while (at_s := min(due)) < t_s:
+            if at_s > self.now_s:
+                self._integrate(at_s)
+            self._fire(due.index(at_s))
+            if clocks.changes != changes:
+                return True
+        return False
+
     def advance(self, dt_s: float) -> None:
         """Let `dt_s` seconds pass."""
         check_range("time", "dt_s", dt_s, 0.0)
@@ -132,14 +146,14 @@ class SimulatedBoard:
         `gpu_part` is the clocked part of its time, see `ElementUse`; the rest keeps one CPU core busy. Once
         more with the same activity: its shares change, because a clock did.
         """
-        check_known("activity", "element", element, self._uses)
-        check_range("activity", "share", share, 0.0, 1.0)
-        check_range("activity", "gpu_part", gpu_part, 0.0, 1.0)
-        on_cpu = element == self._cpu
-        self._uses[element].occupy(self.now_s, activity, share, 1.0 if on_cpu else gpu_part)
-        if self._cpu and not on_cpu:
-            self._uses[self._cpu].host(self.now_s, f"{element}:{activity}", 1.0 - gpu_part)
-        self._clocks.run(self.now_s, f"{element}:{activity}", 1.0 if on_cpu else 1.0 - gpu_part)
+        check_activity(element, share, gpu_part, self._uses)
+        task, hosted = f"{element}:{activity}", 1.0 - gpu_part
+        if element == self._cpu:
+            gpu_part = hosted = 1.0
+        elif self._cpu:
+            self._uses[self._cpu].host(self.now_s, task, hosted)
+        self._uses[element].occupy(self.now_s, activity, share, gpu_part)
+        self._clocks.run(self.now_s, task, hosted)
         self._account()
 
     def vacate(self, element: str, activity: str) -> None:
@@ -147,9 +161,10 @@ class SimulatedBoard:
         check_known("activity", "element", element, self._uses)
         if not self._uses[element].vacate(self.now_s, activity):
             raise RefusedMessage(f"activity refused: {activity!r} does not run on {element!r}")
+        task = f"{element}:{activity}"
         if self._cpu and element != self._cpu:
-            self._uses[self._cpu].vacate(self.now_s, f"{element}:{activity}")
-        self._clocks.run(self.now_s, f"{element}:{activity}", 0.0)
+            self._uses[self._cpu].vacate(self.now_s, task)
+        self._clocks.run(self.now_s, task, 0.0)
         self._account()
 
     def set_corunner(self, element: str, busy: float, power_w: float) -> None:
@@ -275,7 +290,7 @@ class SimulatedBoard:
     @property
     def clock_changes(self) -> int:
         """Changes of all clocks that took effect."""
-        return sum(clock.changes for clock in self._clocks.domains)
+        return self._clocks.changes
 
     # Inside
 
@@ -306,9 +321,9 @@ class SimulatedBoard:
     def _integrate(self, t_s: float) -> None:
         passed_s = t_s - self.now_s
         self.now_s = t_s
-        for meter in self._sensors.meters:
-            meter.pass_time(passed_s)
-        self._heat.pass_time(self._sensors.meters[0].power_w, passed_s, t_s)
+        for meter in self._meters:
+            meter.energy_j += meter.power_w * passed_s
+        self._heat.pass_time(self._meters[0].power_w, passed_s, t_s)
         if self.throttling:
             self.throttled_s += passed_s
 
@@ -331,12 +346,13 @@ class SimulatedBoard:
         """Work out the power after something changed."""
         core_w = memory_w = 0.0
         for use, clock in self._element_clocks:
-            core_w += use.power_w(clock.current)
+            index = clock.current
+            core_w += use.idle_w[index] + use.use * use.active_w[index] + use.corunner_w
         for table_w, clock in self._memory_clocks:
             memory_w += table_w[clock.current]
         extra_w = sum(self._extra_w.values()) if self._extra_w else 0.0
-        total_w = self.spec.power.base_w + core_w + memory_w + extra_w
-        total, core, memory = self._sensors.meters
+        total_w = self._base_w + core_w + memory_w + extra_w
+        total, core, memory = self._meters
         total.power_w, core.power_w, memory.power_w = total_w, core_w, memory_w
         if total_w > self._overcurrent_w:
             if self._due[OVERCURRENT] == math.inf:

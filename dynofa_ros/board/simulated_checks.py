@@ -22,6 +22,15 @@ def check_range(what: str, field: str, value: float, low: float, high: float = m
         raise RefusedMessage(f"{what} refused: {field} = {value!r} must be {low:g}{upper}")
 
 
+def check_activity(element: str, share: float, gpu_part: float, elements: Collection[str]) -> None:
+    """An inference runs on an element that is there, and both shares lie within 0 to 1."""
+    if element in elements and 0.0 <= share <= 1.0 and 0.0 <= gpu_part <= 1.0:
+        return
+    check_known("activity", "element", element, elements)
+    check_range("activity", "share", share, 0.0, 1.0)
+    check_range("activity", "gpu_part", gpu_part, 0.0, 1.0)
+
+
 def check_mhz(what: str, domain: str, mhz: float) -> None:
     """A clock has to be positive, or NaN for none."""
     if not (math.isnan(mhz) or 0.0 < mhz < math.inf):

@@ -22,10 +22,11 @@ class SimulatedClock:
     """
 
     __slots__ = (
+        "_shown",
+        "_shown_for",
         "_sigma",
         "_table",
         "cap_mhz",
-        "changes",
         "current",
         "current_limit_mhz",
         "due_s",
@@ -50,8 +51,9 @@ class SimulatedClock:
         self.governor: Governor = make_governor(governor, spec.available_mhz)
         self.cap_mhz = self.mode_mhz = self.throttle_mhz = self.current_limit_mhz = UNTOUCHED
         self.min_mhz, self.max_mhz = self._table[0], self._table[-1]
-        self.current = self.wanted = self.wishes = self.changes = 0
+        self.current = self.wanted = self.wishes = 0
         self.due_s = math.inf
+        self._shown_for: tuple[object, ...] = ()
         self.start()
 
     @property
@@ -96,17 +98,16 @@ class SimulatedClock:
         self.wishes += 1
 
     def start(self) -> None:
-        """Be where the governor wants to be; nothing is under way and no change counted."""
+        """Be where the governor wants to be; nothing is under way."""
         self.clamp()
         self.current = self.wanted = self.clamped()
         self.due_s = math.inf
-        self.wishes = self.changes = 0
+        self.wishes = 0
 
     def arrive(self) -> None:
         """The change that was due takes effect."""
         self.current = self.wanted
         self.due_s = math.inf
-        self.changes += 1
 
     def actuation_ms(self, index: int) -> float:
         """Delay of the `index`-th change of this domain [ms]."""
@@ -139,16 +140,20 @@ class SimulatedClock:
     def state(self) -> ClockDomain:
         """The domain as read; power mode and throttling show as a cap."""
         cap = self.ceiling_mhz
-        return ClockDomain(
-            name=self.spec.name,
-            current_mhz=self.mhz,
-            min_mhz=self.min_mhz,
-            max_mhz=self.max_mhz,
-            cap_mhz=cap if cap < UNTOUCHED else math.nan,
-            available_mhz=self._table,
-            governor=f"{self.governor.name} (simulated)",
-            writable=self.spec.writable,
-        )
+        shown_for = (self.current, self.min_mhz, self.max_mhz, cap, self.governor.name)
+        if shown_for != self._shown_for:
+            self._shown_for = shown_for
+            self._shown = ClockDomain(
+                name=self.spec.name,
+                current_mhz=self.mhz,
+                min_mhz=self.min_mhz,
+                max_mhz=self.max_mhz,
+                cap_mhz=cap if cap < UNTOUCHED else math.nan,
+                available_mhz=self._table,
+                governor=f"{self.governor.name} (simulated)",
+                writable=self.spec.writable,
+            )
+        return self._shown
 
     def _at_most(self, mhz: float) -> float:
         return self._table[self.governor.at_most(mhz)]

@@ -32,6 +32,9 @@ class Sensors:
         self._sequence = 0
         self._from_s = 0.0
         self._from_busy_s = dict.fromkeys(uses, 0.0)
+        self._status = f"simulated board {spec.name}: no value here was measured"
+        if spec.extrapolated:
+            self._status += "; its power and thermal figures are extrapolated"
 
     def set_fault(self, sensor: str, kind: str, until_s: float, now: BoardState) -> None:
         """A sensor is stuck (at its last reading), missing or nan until `until_s`."""
@@ -43,7 +46,8 @@ class Sensors:
     def next_reading(self, now_s: float) -> None:
         """A fresh reading begins: faults whose time is over end."""
         self._sequence += 1
-        self._faults = {name: fault for name, fault in self._faults.items() if now_s < fault.until_s}
+        if self._faults:
+            self._faults = {name: fault for name, fault in self._faults.items() if now_s < fault.until_s}
 
     def distorted(self, state: BoardState) -> BoardState:
         """The reading with all faults in it; it is what a sensor stuck later goes on showing."""
@@ -80,7 +84,7 @@ class Sensors:
             power_w=rails[0].power_w,
             throttling=throttling,
             clock_changes=clock_changes,
-            status=self._status(),
+            status=self._status,
         )
 
     def start_load_interval(self, now_s: float) -> None:
@@ -106,9 +110,3 @@ class Sensors:
         if not self._options.noise:
             return degc
         return degc + TEMPERATURE_NOISE_DEGC * normal(self._options.seed, f"zone {zone}", self._sequence)
-
-    def _status(self) -> str:
-        text = f"simulated board {self._spec.name}: no value here was measured"
-        if self._spec.extrapolated:
-            text += "; its power and thermal figures are extrapolated"
-        return text

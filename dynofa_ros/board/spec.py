@@ -91,8 +91,13 @@ class BoardSpec:
         raise RefusedMessage(f"power mode refused: {name!r} is unknown; known: {known}")
 
     def models(self) -> BoardModels:
-        """Power and thermal model for the manager."""
-        return BoardModels(power=self.power, thermal=self.thermal)
+        """What the manager knows of this kind of board."""
+        return BoardModels(
+            power=self.power,
+            thermal=self.thermal,
+            trip_degc=min((zone.trip_degc for zone in self.zones), default=math.nan),
+            actuation_ms={domain.name: domain.actuation_ms for domain in self.domains},
+        )
 
 
 def boards_dir() -> Path:

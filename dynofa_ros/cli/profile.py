@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +16,18 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dynofa_ros.board.interface import Board
     from dynofa_ros.engine.placement import Placement
     from dynofa_ros.engine.profile import Profile
+    from dynofa_ros.engine.profiler_clocks import SweptClocks
     from dynofa_ros.supernet.family import Family
 
 LOG_COLUMNS = 160
 
 DESCRIPTION = """Measure the latency of every sub-network of FAMILY on every placement of this machine
 (back end, element, precision, CPU threads), in interleaved rounds, and keep the profile for the
-perception node. Close other programs first: it is to show the idle machine."""
+perception node. Close other programs first: it is to show the idle machine. With --board also at
+other clocks, for the law max(k / f + b, m) of each point."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,6 +52,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--rounds", type=_positive, default=200, help="rounds at most (default: 200)")
     parser.add_argument(
         "--seconds", type=_positive, default=100, help="time for measuring, without compiling (default: 100)"
+    )
+    parser.add_argument(
+        "--board",
+        metavar="BOARD",
+        help="sweep over the clocks of this board too, for as long again: auto, linux, or simulated:NAME for "
+        "emulated clocks, then with --out (default: clocks are left as they are)",
     )
     parser.add_argument(
         "--memory-mb", type=_positive, help="memory for networks at a time (default: half of what is free)"
@@ -76,24 +89,72 @@ def run(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from dynofa_ros.cli.profile_tables import show_latencies, show_laws
     from dynofa_ros.engine.placement import use_cores
     from dynofa_ros.engine.profile_store import disturbance
     from dynofa_ros.paths import family_path
     from dynofa_ros.supernet.family import load_family
 
     console = Console() if sys.stdout.isatty() else Console(width=LOG_COLUMNS)
+    board = _board(args)
     use_cores(args.cores)
     family = load_family(family_path(args.family))
     if args.random_weights:
         family = family.with_random_weights()
-    placements = _placements(args, family, console)
-    profile = _measure(family, placements, args, console)
+    with _clocks(board, console) as clocks:
+        placements = _placements(args, family, console)
+        profile = _measure(family, placements, args, console, board, clocks)
     path = _save(profile, args.out)
-    _show(family, profile, console)
+    show_latencies(family, profile, console)
+    show_laws(profile, console)
     if profile.disturbed:
         console.print(disturbance(profile), style="yellow", markup=False, highlight=False)
     console.print(f"written to {path}", markup=False, highlight=False)
     return 0
+
+
+def _board(args: argparse.Namespace) -> Board | None:
+    """The board whose clocks are swept; None: none are.
+
+    Raises:
+        DynofaError: no such board, or a profile of emulated clocks would be kept for this machine.
+    """
+    from dynofa_ros.board.select import open_board
+    from dynofa_ros.errors import DynofaError
+
+    if args.board is None:
+        return None
+    board = open_board(args.board)
+    if board.simulated and args.out is None:
+        raise DynofaError(
+            f"--board {args.board}: emulated clocks are not this machine's, so that profile is not kept for "
+            "it: give --out FILE"
+        )
+    return board
+
+
+@contextmanager
+def _clocks(board: Board | None, console: Console) -> Iterator[SweptClocks | None]:
+    """The clocks to sweep over, put back at the end, on SIGINT and on SIGTERM too.
+
+    Raises:
+        DynofaError: see `SweptClocks`.
+    """
+    from dynofa_ros.engine.profiler_clocks import SweptClocks
+
+    if board is None:
+        yield None
+        return
+
+    def terminate(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with SweptClocks(board, console.log) as clocks:
+            yield clocks
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _placements(args: argparse.Namespace, family: Family, console: Console) -> list[Placement]:
@@ -117,7 +178,12 @@ def _placements(args: argparse.Namespace, family: Family, console: Console) -> l
 
 
 def _measure(
-    family: Family, placements: list[Placement], args: argparse.Namespace, console: Console
+    family: Family,
+    placements: list[Placement],
+    args: argparse.Namespace,
+    console: Console,
+    board: Board | None,
+    clocks: SweptClocks | None,
 ) -> Profile:
     """Profile with a progress bar."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -135,19 +201,20 @@ def _measure(
             rounds=args.rounds,
             seconds=float(args.seconds),
             memory_budget_mb=args.memory_mb,
-            meter=_power_meter(),
+            meter=_power_meter(board),
+            clocks=clocks,
         )
         return survey(family, placements, options, log=bar.console.log, progress=progress)
 
 
-def _power_meter() -> Callable[[], float]:
-    """Power of this machine's board now [W] as a function; NaN where it shows none."""
+def _power_meter(board: Board | None) -> Callable[[], float]:
+    """Power of this machine's board now [W] as a function; NaN where it shows none or is simulated."""
     import time
 
     from dynofa_ros.board.linux_sysfs import LinuxSysfsBoard
 
-    board = LinuxSysfsBoard()
-    return lambda: board.read(time.monotonic()).power_w
+    meter = board or LinuxSysfsBoard()
+    return lambda: math.nan if meter.simulated else meter.read(time.monotonic()).power_w
 
 
 def _save(profile: Profile, out: Path | None) -> Path:
@@ -167,27 +234,3 @@ def _save(profile: Profile, out: Path | None) -> Path:
     except OSError as error:
         raise DynofaError(f"{path}: profile cannot be written: {error}") from error
     return path
-
-
-def _show(family: Family, profile: Profile, console: Console) -> None:
-    """Medians [ms], one row per placement and one column per sub-network, by rising multiply-adds."""
-    from rich.table import Table
-
-    names = [name for name in family.names if any(name == subnet for subnet, _ in profile.points)]
-    table = Table("median ms", title=str(profile.fingerprint))
-    table.columns[0].no_wrap = True
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
-    for where in dict.fromkeys(placement for _, placement in profile.points):
-        table.add_row(where, *(_cell(profile, name, where) for name in names))
-    console.print(table)
-    if not any(timing.energy_mj > 0.0 for timing in profile.points.values()):
-        console.print("energy not measured: this machine shows no power", style="dim", highlight=False)
-
-
-def _cell(profile: Profile, name: str, placement: str) -> str:
-    timing = profile.points.get((name, placement))
-    if timing is None:
-        return "-"
-    energy = f"\n{timing.energy_mj:.1f} mJ" if timing.energy_mj > 0.0 else ""
-    return f"{timing.latency_ms:.2f}{energy}"

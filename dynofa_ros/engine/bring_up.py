@@ -42,6 +42,10 @@ class EngineOptions:
     """Profile to use; None: the kept one, measured where there is none."""
     clock_domain: str = ""
     clocked_fraction: float = 0.0
+    """Assumed where the profile was not swept over clocks."""
+    real_clocks: bool = True
+    emulated_clocks: bool = False
+    """Whose clocks may be those of the board: sweeps over other ones are not used."""
     budget_s: float = COARSE_BUDGET_S
     """For measuring what the profile lacks [s]."""
 
@@ -88,8 +92,29 @@ def bring_up(
     if not everything:
         _release_beaten(bank, profile, log)
         profile = profile.only(bank.keys)
-    points = operating_points(family, profile, options.clock_domain, options.clocked_fraction)
+    points = operating_points(
+        family,
+        profile,
+        options.clock_domain,
+        options.clocked_fraction,
+        real_clocks=options.real_clocks,
+        emulated_clocks=options.emulated_clocks,
+    )
+    _say_laws(profile, options, log)
     return Engine(bank, profile, tuple(points))
+
+
+def _say_laws(profile: Profile, options: EngineOptions, log: Log) -> None:
+    """Say what the points follow their clocks by, and how well that fits."""
+    for emulated, used in ((False, options.real_clocks), (True, options.emulated_clocks)):
+        sweeps = [t.sweep for t in profile.points.values() if t.sweep and t.sweep.emulated == emulated]
+        if sweeps:
+            kind = "emulated clocks" if emulated else "clocks"
+            worst = max(sweep.rms for sweep in sweeps)
+            boards = ", ".join(sorted({sweep.board for sweep in sweeps}))
+            law = f"max(k / f + b, m), fitted: worst residual {100.0 * worst:.1f} %"
+            what = law if used else "not used here"
+            log(f"{len(sweeps)} points were swept over {kind} of {boards}: {what}")
 
 
 def artefact_cache(log: Log) -> ArtefactCache | None:

@@ -17,18 +17,26 @@ def operating_points(
     clock_domain: str = "",
     clocked_fraction: float = 0.0,
     reference_mhz: float = math.nan,
+    real_clocks: bool = True,
+    emulated_clocks: bool = False,
 ) -> list[OperatingPoint]:
     """One operating point per profiled sub-network and placement, by rising latency.
 
-    `clock_domain`, that of the element cpu, scales `clocked_fraction` of each latency from `reference_mhz`
-    [MHz]. The accuracy is that of the placement's precision; none with random weights.
+    What was swept over clocks carries the law fitted to that, if clocks of that kind, real or emulated, may
+    be those of the board. Of the rest an assumption holds: `clock_domain`, that of the element cpu, scales
+    `clocked_fraction` of each latency from `reference_mhz` [MHz]. The accuracy is that of the placement's
+    precision; none with random weights.
     """
     points = []
     for (name, where), timing in profile.points.items():
         if name in family.names:
             point = _point(family.member(name), Placement.parse(where), timing)
-            clocks = (clock_domain, clocked_fraction, reference_mhz)
-            points.append(_clocked(point, *clocks) if point.element == "cpu" else point)
+            sweep = timing.sweep
+            if sweep is not None and (emulated_clocks if sweep.emulated else real_clocks):
+                point = sweep.on(point)
+            elif point.element == "cpu":
+                point = _assumed(point, clock_domain, clocked_fraction, reference_mhz)
+            points.append(point)
     return sorted(points, key=lambda point: point.latency_ms)
 
 
@@ -51,5 +59,5 @@ def _point(member: FamilyMember, placement: Placement, timing: PointTiming) -> O
     )
 
 
-def _clocked(point: OperatingPoint, domain: str, fraction: float, reference_mhz: float) -> OperatingPoint:
+def _assumed(point: OperatingPoint, domain: str, fraction: float, reference_mhz: float) -> OperatingPoint:
     return replace(point, clock_domain=domain, clocked_fraction=fraction, reference_mhz=reference_mhz)

@@ -3,9 +3,11 @@
 File format `dynofa/profile/2`, JSON, one file for all placements:
 
     {schema, fingerprint: {cpu, gpu, ..., libraries: {name: version}},
-     points: [{subnet, placement, latency_ms, latency_p95_ms, latency_p99_ms, n, preempted, energy_mj}]}
+     points: [{subnet, placement, latency_ms, latency_p95_ms, latency_p99_ms, n, preempted, energy_mj,
+               sweep}]}
 
-`energy_mj` is null where the machine shows no power.
+`energy_mj` is null where the machine shows no power; `sweep`, see `profile_sweep`, is absent where only the
+clocks that were found were measured.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from typing import Any
 
 from dynofa_ros.engine.fingerprint import Fingerprint
 from dynofa_ros.engine.placement import Placement
+from dynofa_ros.engine.profile_fields import positive, require
+from dynofa_ros.engine.profile_sweep import ClockSweep, read_sweep, written
 from dynofa_ros.engine.refinement import refined_ms
 from dynofa_ros.errors import ConfigError, DynofaError
 from dynofa_ros.manager.operating_point import PointKey
@@ -33,7 +37,8 @@ MAX_FILE_BYTES = 1 << 24
 class PointTiming:
     """Median and tails of `n` inferences of one operating point [ms], and energy above idle [mJ].
 
-    `preempted` inferences were disturbed by other programs while measuring.
+    `preempted` inferences were disturbed by other programs while measuring. `sweep`: the median at other
+    clocks, these values being those at its highest; None: the clocks were left as they were found.
     """
 
     latency_ms: float
@@ -42,6 +47,7 @@ class PointTiming:
     n: int
     preempted: int = 0
     energy_mj: float = math.nan
+    sweep: ClockSweep | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Profile:
         """
         document = _read_json(path)
         schema = document.get("schema")
-        _require(schema == SCHEMA, path, "schema", schema, f"is not {SCHEMA!r}. {_again(expected)}")
+        require(schema == SCHEMA, path, "schema", schema, f"is not {SCHEMA!r}. {_again(expected)}")
         fingerprint = _fingerprint(path, document.get("fingerprint"))
         check_fingerprint(path, fingerprint, expected)
         return cls(fingerprint, _points(path, document.get("points")))
@@ -130,10 +136,12 @@ def _again(expected: Fingerprint) -> str:
     return f"Measure here with: dynofa profile {expected.family}"
 
 
-def _written(timing: PointTiming) -> dict[str, float | None]:
+def _written(timing: PointTiming) -> dict[str, Any]:
     """Values as JSON has them: null for NaN."""
-    values = asdict(timing)
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+    values = asdict(replace(timing, sweep=None))
+    del values["sweep"]
+    values = {name: None if math.isnan(value) else value for name, value in values.items()}
+    return values if timing.sweep is None else {**values, "sweep": written(timing.sweep)}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -145,7 +153,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
         raise ConfigError(path, "", f"cannot be read as a profile: {error}") from error
-    _require(isinstance(document, dict), path, "", document, "must be a JSON object")
+    require(isinstance(document, dict), path, "", document, "must be a JSON object")
     return dict(document)
 
 
@@ -158,10 +166,10 @@ def _fingerprint(path: Path, value: object) -> Fingerprint:
         kind = kinds.get(field.name, str)
         found = value.get(field.name)
         where = f"fingerprint.{field.name}"
-        _require(isinstance(found, kind), path, where, found, f"must be {kind.__name__}")
+        require(isinstance(found, kind), path, where, found, f"must be {kind.__name__}")
     libraries = value["libraries"]
     texts = all(isinstance(version, str) for version in libraries.values())
-    _require(texts, path, "fingerprint.libraries", libraries, "must map names to versions")
+    require(texts, path, "fingerprint.libraries", libraries, "must map names to versions")
     return Fingerprint(**{field.name: value[field.name] for field in fields(Fingerprint)})
 
 
@@ -172,9 +180,9 @@ def _points(path: Path, value: object) -> dict[PointKey, PointTiming]:
     points: dict[PointKey, PointTiming] = {}
     for index, item in enumerate(value):
         where = f"points[{index}]"
-        _require(isinstance(item, dict), path, where, item, "must be an object")
+        require(isinstance(item, dict), path, where, item, "must be an object")
         key = _key(path, where, item)
-        _require(key not in points, path, where, key, "appears twice")
+        require(key not in points, path, where, key, "appears twice")
         points[key] = _timing(path, where, item)
     return points
 
@@ -191,22 +199,11 @@ def _key(path: Path, where: str, item: dict[str, Any]) -> PointKey:
 
 def _timing(path: Path, where: str, item: dict[str, Any]) -> PointTiming:
     names = ("latency_ms", "latency_p95_ms", "latency_p99_ms", "n")
-    latency_ms, p95_ms, p99_ms, n = (_positive(path, where, name, item) for name in names)
+    latency_ms, p95_ms, p99_ms, n = (positive(path, where, name, item) for name in names)
     preempted = item.get("preempted")
     if not isinstance(preempted, int) or preempted < 0:
         raise ConfigError(path, f"{where}.preempted", f"{preempted!r} must be a whole number >= 0")
     unknown = item.get("energy_mj") is None
-    energy_mj = math.nan if unknown else _positive(path, where, "energy_mj", item)
-    return PointTiming(latency_ms, p95_ms, p99_ms, int(n), preempted, energy_mj)
-
-
-def _positive(path: Path, where: str, key: str, value: dict[str, Any]) -> float:
-    number = value.get(key)
-    if not isinstance(number, (int, float)) or not math.isfinite(number) or number <= 0:
-        raise ConfigError(path, f"{where}.{key}", f"{number!r} must be a number > 0")
-    return float(number)
-
-
-def _require(condition: bool, path: Path, field: str, value: object, rule: str) -> None:
-    if not condition:
-        raise ConfigError(path, field, f"{value!r:.200} {rule}")
+    energy_mj = math.nan if unknown else positive(path, where, "energy_mj", item)
+    sweep = read_sweep(path, f"{where}.sweep", item.get("sweep"))
+    return PointTiming(latency_ms, p95_ms, p99_ms, int(n), preempted, energy_mj, sweep)

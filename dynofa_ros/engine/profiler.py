@@ -50,6 +50,8 @@ class ProfilerOptions:
     clock_s: Callable[[], float] = time.perf_counter
     pause: Callable[[], None] = camera_pause
     preempted: Callable[[], int] = preemptions
+    after: Callable[[str, float], None] | None = None
+    """Called after each inference with the element and the time [s]; what it takes counts as inference."""
 
 
 def profile_points(
@@ -60,13 +62,25 @@ def profile_points(
 ) -> Profile:
     """Median and tails of resident points on the undisturbed machine, at a camera's pace.
 
-    A round infers every point once, in an order that alternates, each after a pause. Inferences that were
-    preempted do not count, see `timing`.
+    Inferences that were preempted do not count, see `timing`.
     """
-    rounds = _Rounds(bank, keys, options or ProfilerOptions(), progress)
-    rounds.run()
-    timings = {key: timing(samples) for key, samples in rounds.samples.items()}
+    samples = measure(bank, keys, options or ProfilerOptions(), progress)
+    timings = {key: timing(taken) for key, taken in samples.items()}
     return Profile(machine_fingerprint(bank.family, bank.libraries), timings)
+
+
+def measure(
+    bank: SubnetBank,
+    keys: Sequence[PointKey],
+    options: ProfilerOptions,
+    progress: Progress = ignore_progress,
+) -> dict[PointKey, list[Sample]]:
+    """Single times of resident points: a round infers every one once, in an order that alternates, each after
+    a pause.
+    """
+    rounds = _Rounds(bank, keys, options, progress)
+    rounds.run()
+    return rounds.samples
 
 
 class _Rounds:
@@ -104,6 +118,8 @@ class _Rounds:
         options.pause()
         before, start_s = options.preempted(), options.clock_s()
         network.infer_input()
+        if options.after is not None:
+            options.after(self._bank.placements[key[1]].element, options.clock_s() - start_s)
         time_ms = (options.clock_s() - start_s) * 1e3
         self.samples[key].append((time_ms, options.preempted() != before))
         self._done += 1

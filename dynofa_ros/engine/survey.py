@@ -13,6 +13,8 @@ from dynofa_ros.engine.memory import MEGABYTE, available_bytes, estimated_bytes
 from dynofa_ros.engine.placement import Placement, default_threads, usable_cores
 from dynofa_ros.engine.profile import Profile
 from dynofa_ros.engine.profiler import ProfilerOptions, profile_points
+from dynofa_ros.engine.profiler_clocks import SweptClocks
+from dynofa_ros.engine.profiler_sweep import SweepOptions, with_sweep
 from dynofa_ros.engine.selection import REFERENCE
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.supernet.family import Family
@@ -38,6 +40,8 @@ class SurveyOptions:
     memory_budget_mb: float | None = None
     """Networks that are resident at a time [MB]; None: half of what the machine has free."""
     meter: PowerMeter = lambda: math.nan
+    clocks: SweptClocks | None = None
+    """Clocks to sweep over, for as long again; None: clocks stay as they are found."""
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -106,6 +110,9 @@ class _Described:
     def measuring(self, done: int, total: int) -> None:
         self.report(f"measuring{self.of}", done, total)
 
+    def sweeping(self, done: int, total: int) -> None:
+        self.report(f"sweeping{self.of}", done, total)
+
     def energy(self, done: int, total: int) -> None:
         self.report(f"energy{self.of}", done, total)
 
@@ -121,9 +128,16 @@ def _survey_group(
     load = LoadOptions(cache=artefact_cache(log), progress=progress.compiling)
     bank = SubnetBank.load(family, placements, load, log)
     every = {key: _every(bank.placements[key[1]]) for key in bank.keys}
-    profiler = ProfilerOptions(rounds=options.rounds, budget_s=seconds, every=every)
+    clocks = options.clocks
+    if clocks is not None:
+        clocks.set_highest()
+    after = None if clocks is None else clocks.after
+    profiler = ProfilerOptions(rounds=options.rounds, budget_s=seconds, every=every, after=after)
     profile = profile_points(bank, bank.keys, profiler, progress.measuring)
-    return with_energy(profile, bank, options.meter, progress.energy)
+    profile = with_energy(profile, bank, options.meter, progress.energy)
+    if clocks is None:
+        return profile
+    return with_sweep(profile, bank, clocks, SweepOptions(seconds), log, progress.sweeping)
 
 
 def _every(placement: Placement) -> int:

@@ -40,6 +40,7 @@ class SubnetDecision:
     threads: int = 0
     target_latency_ms: float = math.nan
     percentile: float = 0.95
+    min_accuracy: float = math.nan
     predicted_latency_ms: float = math.nan
     predicted_energy_mj: float = math.nan
     predicted_accuracy: float = math.nan
@@ -110,6 +111,7 @@ class ManagerStatus:
     refused_targets_total: int = 0
     refused_applications_total: int = 0
     last_refusal: str = ""
+    remarks: str = ""
     status: str = ""
 
 

@@ -19,7 +19,8 @@ from dynofa_ros.manager.decision import (
 )
 from dynofa_ros.manager.explain import Explanation, explain
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
+from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult, Bound
+from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.manager.record import ApplicationRecord
 
 
@@ -67,7 +68,7 @@ class Issuer:
         """Nothing to manage: every clock is given back, then leases run out and the board restores itself."""
         dvfs = self._decide_clocks(self._limits({}, {}, board, now_s), None, now_s)
         text = "; ".join(filter(None, ["waiting for applications", remarks]))
-        return ManagerOutput((), dvfs, self._status((), (), None, board, text))
+        return ManagerOutput((), dvfs, self._status((), (), None, board, remarks, text))
 
     def issue(
         self,
@@ -89,7 +90,7 @@ class Issuer:
         dvfs = self._decide_clocks(limits, result, now_s)
         statuses = tuple(self._application(result, r, i) for i, r in enumerate(records))
         text = _summary(result, statuses, problem, board.models is not None, remarks)
-        status = self._status(statuses, limits, result, board, text)
+        status = self._status(statuses, limits, result, board, remarks, text)
         return ManagerOutput(tuple(decisions), dvfs, status)
 
     def _decide(
@@ -108,7 +109,7 @@ class Issuer:
         due = last is None or now_s - last.issued_s >= self._config.validity_ms / 3e3
         feasible = not result.violations[index] and not result.board_violations
         changed = last is None or _acts(last.decision) != _action(
-            point, target.latency_ms, record.percentile(self._config), feasible
+            point, target, record.percentile(self._config), feasible
         )
         if last is not None and not due and not changed:
             return None
@@ -117,7 +118,7 @@ class Issuer:
         if last is not None and same:
             alternatives, frontier = last.decision.alternatives, last.frontier
         else:
-            alternatives, frontier = _alternatives(problem, result, index), _frontier(problem, result, index)
+            alternatives, frontier = _ranked(problem, result, index)
         self._sequence += 1
         decision = SubnetDecision(
             application=name,
@@ -130,6 +131,7 @@ class Issuer:
             threads=point.threads,
             target_latency_ms=target.latency_ms,
             percentile=record.percentile(self._config),
+            min_accuracy=target.min_accuracy,
             predicted_latency_ms=result.latency_ms[index],
             predicted_energy_mj=result.energy_mj[index],
             predicted_accuracy=point.accuracy,
@@ -198,8 +200,8 @@ class Issuer:
             slowdown_tail_high=high,
             overhead_ms=record.measured.overhead_ms,
             period_ms=record.measured.period_ms,
-            predicted_latency_ms=result.latency_ms[index],
-            predicted_energy_mj=result.energy_mj[index],
+            predicted_latency_ms=issued.decision.predicted_latency_ms,
+            predicted_energy_mj=issued.decision.predicted_energy_mj,
             predicted_accuracy=point.accuracy,
             frontier=issued.frontier,
             reason=issued.why.reason,
@@ -211,6 +213,7 @@ class Issuer:
         clocks: tuple[ClockLimit, ...],
         result: ArbiterResult | None,
         board: BoardView,
+        remarks: str,
         text: str,
     ) -> ManagerStatus:
         failing = [f"{s.application}:{s.binding_constraint}" for s in statuses if not s.feasible]
@@ -229,6 +232,7 @@ class Issuer:
             refused_targets_total=self._refused_targets,
             refused_applications_total=self._refused_applications,
             last_refusal=self._last_refusal,
+            remarks=remarks,
             status=f"dry run, nothing obeys: {text}" if self._config.dry_run else text,
         )
 
@@ -251,7 +255,19 @@ def _pins(problem: ArbiterInput, result: ArbiterResult) -> dict[str, bool]:
     return {domain: pinned[domain] for domain in result.clocks if domain in pinned}
 
 
-def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> tuple[SubnetAlternative, ...]:
+def _ranked(
+    problem: ArbiterInput, result: ArbiterResult, index: int
+) -> tuple[tuple[SubnetAlternative, ...], tuple[SubnetAlternative, ...]]:
+    """The alternatives of an application, and its frontier: what no faster point equals in merit."""
+    app = problem.applications[index]
+    entries = [_alternative(problem, result, app, point) for point in app.points]
+    frontier = _front(entries, app.merits(), range(len(entries)))
+    return _alternatives(problem, result, index, entries), tuple(entries[i] for i in frontier)
+
+
+def _alternatives(
+    problem: ArbiterInput, result: ArbiterResult, index: int, entries: Sequence[SubnetAlternative]
+) -> tuple[SubnetAlternative, ...]:
     """Where the reflex may go without asking, last resort first; the decided point is the last.
 
     Faster points of at most the decided merit: on the decided element with as many threads, each more
@@ -260,7 +276,6 @@ def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> t
     app, merits = problem.applications[index], problem.applications[index].merits()
     decided = result.choices[index]
     taken = {a.points[i].element for a, i in zip(problem.applications, result.choices, strict=True)}
-    entries = [_alternative(problem, result, app, point) for point in app.points]
     faster = [
         i
         for i in range(len(entries))
@@ -275,13 +290,6 @@ def _alternatives(problem: ArbiterInput, result: ArbiterResult, index: int) -> t
 
 def _same_place(a: OperatingPoint, b: OperatingPoint) -> bool:
     return (a.element, a.threads) == (b.element, b.threads)
-
-
-def _frontier(problem: ArbiterInput, result: ArbiterResult, index: int) -> tuple[SubnetAlternative, ...]:
-    """What is not beaten in predicted latency and merit at the decided clocks, by rising latency."""
-    app = problem.applications[index]
-    entries = [_alternative(problem, result, app, point) for point in app.points]
-    return tuple(entries[i] for i in _front(entries, app.merits(), range(len(entries))))
 
 
 def _front(
@@ -303,22 +311,27 @@ def _alternative(
     clocks = {**problem.other_clocks, **result.clocks}
     full_mhz = next((t.full_mhz for t in problem.clocks if t.domain == point.clock_domain), math.nan)
     median, tail = app.slowdowns(point.element)
-    energy = problem.power.energy_mj(point, clocks, median) if problem.power else math.nan
+    energy = problem.power.energy_mj(point, clocks, median, full_mhz) if problem.power else math.nan
     latency_ms = app.overhead_ms + tail * point.time_ms(clocks, full_mhz)
     return SubnetAlternative(point.subnet, point.placement, point.element, latency_ms, energy, point.accuracy)
 
 
-def _action(point: OperatingPoint, target_ms: float, percentile: float, feasible: bool) -> tuple[object, ...]:
+def _action(
+    point: OperatingPoint, target: QosTarget, percentile: float, feasible: bool
+) -> tuple[object, ...]:
     """What a perception node acts on."""
-    latency_ms = None if math.isnan(target_ms) else target_ms
     where = (point.subnet, point.placement, point.element, point.threads)
-    return (*where, latency_ms, percentile, feasible)
+    return (*where, _known(target.latency_ms), percentile, _known(target.min_accuracy), feasible)
 
 
 def _acts(decision: SubnetDecision) -> tuple[object, ...]:
-    latency_ms = None if math.isnan(decision.target_latency_ms) else decision.target_latency_ms
     where = (decision.subnet, decision.placement, decision.element, decision.threads)
-    return (*where, latency_ms, decision.percentile, decision.feasible)
+    limits = (_known(decision.target_latency_ms), decision.percentile, _known(decision.min_accuracy))
+    return (*where, *limits, decision.feasible)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _clock_reason(limits: tuple[ClockLimit, ...], result: ArbiterResult | None) -> str:
@@ -335,6 +348,14 @@ def _limit_words(limit: ClockLimit) -> str:
     return f"{limit.domain} at {limit.min_mhz:.0f} to {limit.max_mhz:.0f} MHz"
 
 
+def _bound_words(bound: Bound | None) -> str:
+    """The first term in which a better choice may exist; accuracies, which count negatively, as they are."""
+    if bound is None:
+        return ""
+    value, least = abs(bound.value), abs(bound.least)
+    return f": {bound.term} {value:.4g} is chosen, {least:.4g} may be possible"
+
+
 def _summary(
     result: ArbiterResult,
     statuses: tuple[ApplicationStatus, ...],
@@ -342,7 +363,7 @@ def _summary(
     models: bool,
     remarks: str,
 ) -> str:
-    failing = [status.application for status in statuses if not status.feasible]
+    failing = [f"{s.application}: {s.binding_constraint}" for s in statuses if not s.feasible]
     count = f"{len(statuses)} application{'s' if len(statuses) > 1 else ''}"
     parts = [
         f"{count}: not every target can be met ({', '.join(failing)})"
@@ -352,7 +373,7 @@ def _summary(
     if not problem.clocks:
         parts.append("no clock control: sub-networks only")
     if not result.exact:
-        parts.append("too many combinations for an exact choice in time")
+        parts.append(f"too many combinations for an exact choice in time{_bound_words(result.bound)}")
     if math.isfinite(problem.max_power_w) and not models:
         parts.append("no power model: the power budget is not checked")
     return "; ".join(filter(None, [*parts, remarks]))

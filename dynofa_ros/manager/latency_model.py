@@ -40,9 +40,19 @@ class LatencyFit:
         """T [ms] at the element's clock [MHz]."""
         return max(self.k_ms_ghz * 1e3 / f_mhz + self.fixed_ms, self.floor_ms)
 
+    def scaled(self, factor: float) -> LatencyFit:
+        """The same law for work that takes `factor` times as long."""
+        parts = (self.k_ms_ghz * factor, self.fixed_ms * factor, self.floor_ms * factor)
+        return LatencyFit(*parts, self.rms)
 
-def fit_latency(samples: Iterable[tuple[float, float]]) -> LatencyFit:
-    """Fit (clock [MHz], time [ms]) pairs at one memory clock.
+    def clocked_fraction(self, reference_mhz: float) -> float:
+        """Share of k / f + b at `reference_mhz` that scales with 1 / f."""
+        clocked_ms = self.k_ms_ghz * 1e3 / reference_mhz
+        return clocked_ms / (clocked_ms + self.fixed_ms)
+
+
+def fit_latency(samples: Iterable[tuple[float, float]], floor: bool = True) -> LatencyFit:
+    """Fit (clock [MHz], time [ms]) pairs at one memory clock; without `floor` k / f + b alone.
 
     Of one clock measured several times the mean counts. One clock alone says nothing of the slope: all its
     time is k / f then, which holds at that clock and is too slow, never too fast, below it.
@@ -60,7 +70,7 @@ def fit_latency(samples: Iterable[tuple[float, float]]) -> LatencyFit:
     f_ghz = np.array(sorted(by_clock)) / 1e3
     time = np.array([np.mean(by_clock[f]) for f in sorted(by_clock)])
     best = _slope(f_ghz, time)
-    for on_slope in range(len(time) - 2, 1, -1):
+    for on_slope in range(len(time) - 2, 1, -1) if floor else ():
         candidate = _with_floor(f_ghz, time, on_slope)
         if candidate is not None and candidate.rms * LEAST_GAIN < best.rms:
             best = candidate
@@ -113,6 +123,23 @@ def fit_memory_table(samples: Mapping[float, Sequence[tuple[float, float]]]) -> 
     return dict(sorted(fits.items()))
 
 
+def with_law(
+    point: OperatingPoint, fit: LatencyFit, clock_domain: str, reference_mhz: float
+) -> OperatingPoint:
+    """`point` with k / f + b alone, whatever the memory clock: `latency_ms` and `clocked_fraction`.
+
+    Raises:
+        RefusedMessage: the result contradicts itself.
+    """
+    return replace(
+        point,
+        latency_ms=fit.k_ms_ghz * 1e3 / reference_mhz + fit.fixed_ms,
+        clock_domain=clock_domain,
+        clocked_fraction=fit.clocked_fraction(reference_mhz),
+        reference_mhz=reference_mhz,
+    ).validated()
+
+
 def with_memory_table(
     point: OperatingPoint,
     fits: Mapping[float, LatencyFit],
@@ -130,6 +157,7 @@ def with_memory_table(
         point,
         latency_ms=rows[-1].time_ms(reference_mhz),
         clock_domain=clock_domain,
+        clocked_fraction=rows[-1].clocked_fraction(reference_mhz),
         reference_mhz=reference_mhz,
         memory_domain=memory_domain,
         memory_mhz=tuple(sorted(fits)),

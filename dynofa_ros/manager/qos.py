@@ -56,7 +56,7 @@ class QosTarget:
             name,
             "latency_ms",
             self.latency_ms,
-            "must be a number > 0 ms",
+            f"must be > 0 and <= {LONGEST_LATENCY_MS:g} ms",
         )
         _require(
             0.0 < percentile < 1.0, name, "percentile", percentile, "must lie between 0 and 1, e.g. 0.95"
@@ -67,7 +67,7 @@ class QosTarget:
         )  # fmt: skip
         _require(
             math.isnan(max_power_w) or _within(max_power_w, LARGEST_POWER_W),
-            name, "max_power_w", max_power_w, "must be > 0 W, or 0 or NaN for none",
+            name, "max_power_w", max_power_w, f"must be > 0 and <= {LARGEST_POWER_W:g} W, or 0 or NaN: none",
         )  # fmt: skip
         known = [int(objective) for objective in Objective]
         _require(

@@ -130,7 +130,9 @@ class TailEstimator:
         known = self._tails.get(percentile)
         if known is not None:
             return known
-        tail = max(self._fast(), self._quantile(percentile))
+        quantile = self._quantile(percentile)
+        usual = quantile if percentile == USUAL else self._quantile(USUAL)
+        tail = max(self._fast(usual), quantile)
         if self._most * (1.0 - min(percentile, USUAL)) < 1.0:
             tail = max(tail, self.prior)
         self._tails[percentile] = tail
@@ -150,13 +152,18 @@ class TailEstimator:
         top = self._sorted[high] if high < n else max(self._sorted[-1], self.prior)
         return self._sorted[max(low, 0)], top
 
-    def _fast(self) -> float:
-        recent = self._recent
+    def _fast(self, usual: float) -> float:
+        recent = sorted(self._recent)
+        if len(recent) < RECENT:
+            return self._fast_at_first(recent, usual)
+        median, largest = recent[-2:]
+        two_are_slow = median > usual > -math.inf
+        return max(median, min(largest, LEAP * median)) if two_are_slow else median
+
+    def _fast_at_first(self, recent: list[float], usual: float) -> float:
+        """The prior stands in for samples that are missing."""
         median = sorted([*recent, *[self.prior] * (RECENT - len(recent))])[RECENT // 2]
-        usual = self._quantile(USUAL)
-        if max(recent, default=median) <= median or usual == -math.inf:
-            return median
-        slow = sorted([value for value in recent if value > usual])
+        slow = [value for value in recent if value > usual] if usual > -math.inf else []
         return max(median, min(slow[-1], LEAP * slow[-2])) if len(slow) > 1 else median
 
     def _quantile(self, percentile: float) -> float:

@@ -190,7 +190,7 @@ class BoardNode(Node):
         values.update({f"{zone.name}_degc": zone.temperature_degc for zone in state.zones})
         values.update({f"{domain.name}_mhz": domain.current_mhz for domain in state.clock_domains})
         if self._refusals.recent:
-            return Health(WARN, f"refused: {self._refusals.recent}", values)
+            return Health(WARN, self._refusals.recent, values)
         if state.throttling:
             return Health(WARN, "clocks are held down by heat or current", values)
         return Health(OK, state.status or "reading", values)

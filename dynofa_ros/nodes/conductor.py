@@ -134,7 +134,7 @@ class ConductorNode(Node):
             self._refusal = message.last_refusal
             self.live.say(f"refused  {message.last_refusal}")
         for status in message.applications:
-            self.live.update(status.application, reason=status.reason.removeprefix(f"{status.application}: "))
+            self.live.update(status.application, reason=status.reason.removeprefix(f"{status.application} "))
 
     def _on_decision(self, message: SubnetDecision) -> None:
         before = self._decided.get(message.application)

@@ -41,9 +41,9 @@ class Refusals:
     def add(self, text: str) -> None:
         """One more refusal, in words with its values."""
         self.total += 1
-        self.last = text
+        self.last = text if "refused" in text else f"refused: {text}"
         self._last_s = time.monotonic()
-        self._guard.warn("refused", f"refused: {text}")
+        self._guard.warn("refused", self.last)
 
     @property
     def recent(self) -> str:

@@ -14,6 +14,7 @@ BEST_EFFORT = "best_effort"
 RELIABILITIES = (AUTO, RELIABLE, BEST_EFFORT)
 DEPTH = 5
 """Images that may wait in the middleware while the executor is busy with something else."""
+_NAMELESS = "_NODE_NAME_UNKNOWN_"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,13 +48,20 @@ def offers_of(node: Any, topic: str) -> tuple[Offer, ...]:
     return tuple(
         sorted(
             Offer(
-                f"{info.node_namespace.rstrip('/')}/{info.node_name}",
+                _full_name(info),
                 info.topic_type,
                 info.qos_profile.reliability == QoSReliabilityPolicy.RELIABLE,
             )
             for info in node.get_publishers_info_by_topic(topic)
         )
     )
+
+
+def _full_name(info: Any) -> str:
+    """Full node name; discovery may learn of a publisher before it learns its node's name."""
+    if info.node_name == _NAMELESS:
+        return "a node without a name yet"
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 
 def matching_reliability(offers: Sequence[Offer], wanted: str) -> str:

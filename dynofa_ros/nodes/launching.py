@@ -24,6 +24,7 @@ ARGUMENTS: tuple[Argument, ...] = (
     ("family", "", "family of sub-networks: a shipped one's name or a YAML file; empty: as in params_file"),
     ("random_weights", "", "true: run a family without its weights; empty: as in params_file"),
     ("board", "", "auto, linux, simulated:NAME or simulated:FILE; empty: as in params_file"),
+    ("dry_run", "", "true: the manager only proposes, on proposed/...; empty: as in params_file"),
     ("params_file", str(SHARE / "config" / "dynofa.yaml"), "parameters of all nodes"),
     ("namespace", "", "namespace of all nodes and topics"),
     ("autostart", "true", "false: leave configure and activate to a lifecycle manager of your own"),
@@ -107,7 +108,7 @@ def perception(value: dict[str, str], name: str, application: str, image: str) -
 
 def manager(value: dict[str, str]) -> Node:
     """The manager; it takes its models from the same board file as a simulated board."""
-    overrides = _given(value, autostart=bool)
+    overrides = _given(value, autostart=bool, dry_run=bool)
     if value["board"].startswith("simulated:"):
         overrides["board_model"] = _text(value["board"])
     return _node(value, "manager_node", "manager", overrides)

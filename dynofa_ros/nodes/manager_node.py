@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from dynofa_ros.manager.application import ApplicationInfo
 from dynofa_ros.manager.decision import ManagerOutput, ManagerStatus
 from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.models import BoardModels
-from dynofa_ros.manager.qos import QosTarget
+from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.nodes.conversions import build, fill
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health
 from dynofa_ros.nodes.guard import Refusals
@@ -33,6 +34,7 @@ LATCH_PERIOD_S = 0.5
 MOST_PENDING = 64
 PROPOSED = "proposed/"
 """Before the topics of a manager that only proposes."""
+_GOALS = {Objective.MAX_ACCURACY: "most accurate", Objective.MIN_ENERGY: "least energy"}
 
 
 def board_models(name: str) -> BoardModels:
@@ -192,7 +194,7 @@ class ManagerNode(ManagedNode):
             self._refuse(str(error))
             self._publish(self._core.step(time.monotonic()))
             return
-        self.get_logger().info(f"target of {target.application}: {target.latency_ms:g} ms")
+        self.get_logger().info(f"target of {target.application}: {_in_words(target.validated())}")
         self._publish(output)
 
     def _on_battery(self, message: BatteryState) -> None:
@@ -205,13 +207,15 @@ class ManagerNode(ManagedNode):
         self._publish(self._core.on_stats(message, time.monotonic()))
 
     def _on_board(self, message: messages.BoardState) -> None:
-        if message.board != self._board_name and not self.parameters["board_model"]:
+        if message.board != self._board_name:
             self._learn_board(message.board)
         state = build(BoardState, message)
         self._publish(self._core.on_board_state(state, time.monotonic()))
 
     def _learn_board(self, name: str) -> None:
         self._board_name = name
+        if self.parameters["board_model"]:
+            return
         try:
             self._core.set_models(board_models(name))
             self.get_logger().info(f"board {name}: power and thermal models loaded")
@@ -241,10 +245,24 @@ class ManagerNode(ManagedNode):
             values.update({name: getattr(status, name) for name in names})
             values.update({f"subnet of {a.application}": a.subnet for a in status.applications})
         if self._refusals.recent:
-            return Health(WARN, f"refused: {self._refusals.recent}", values)
+            return Health(WARN, self._refusals.recent, values)
         if status is not None and not status.feasible:
             return Health(WARN, f"not every constraint can be met: {status.binding_constraint}", values)
+        if status is not None and status.remarks:
+            return Health(WARN, status.status, values)
         return Health(OK, status.status if status else "waiting for applications", values)
+
+
+def _in_words(target: QosTarget) -> str:
+    """A valid target for people, e.g. "25 ms at p95, most accurate"."""
+    words = [f"{target.latency_ms:g} ms at p{100.0 * target.percentile:g}", _GOALS[target.objective]]
+    if target.min_accuracy > 0.0:
+        words.append(f"at least {100.0 * target.min_accuracy:g} % accurate")
+    if not math.isnan(target.max_power_w):
+        words.append(f"the board within {target.max_power_w:g} W")
+    if math.isfinite(target.lifetime_s):
+        words.append(f"for {target.lifetime_s:g} s")
+    return ", ".join(words)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -268,7 +268,7 @@ class PerceptionNode(ManagedNode):
         if source is not None and source.trouble:
             return Health(WARN, source.trouble, values)
         if self._refusals.recent:
-            return Health(WARN, f"refused: {self._refusals.recent}", values)
+            return Health(WARN, self._refusals.recent, values)
         if trouble := self._trouble():
             return Health(WARN, trouble, values)
         return Health(OK, "running", values)

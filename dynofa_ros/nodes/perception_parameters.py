@@ -52,7 +52,8 @@ PARAMETERS = (
     Declared(
         "clocked_fraction",
         DEFAULT_CLOCKED_FRACTION,
-        "Share s of the inference time that scales with the clock: measured * (s * f_max / f + 1 - s) [1].",
+        "Share s of the inference time that scales with the clock: measured * (s * f_max / f + 1 - s) [1]. "
+        "Emulated clocks follow it, and points whose profile was not swept over clocks are assumed to.",
         0.0,
         1.0,
     ),

@@ -62,6 +62,7 @@ def build_perception(
         profile_file=profile_file,
         clock_domain=values["clock_domain"],
         clocked_fraction=values["clocked_fraction"],
+        emulated_clocks=values["emulate_clocks"],
     )
     engine = bring_up(family, options, log, _Progress(log, stopping))
     core = PerceptionCore(

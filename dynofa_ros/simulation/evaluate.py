@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from dynofa_ros.board.interface import Board
-from dynofa_ros.board.select import open_board
+from dynofa_ros.board.select import SIMULATED, open_board
 from dynofa_ros.board.spec import find_spec
 from dynofa_ros.engine.bring_up import EngineOptions, bring_up
 from dynofa_ros.engine.emulation import DEFAULT_CLOCKED_FRACTION
@@ -85,6 +85,7 @@ def prepare(options: EvaluateOptions, application: str, log: Log) -> ReplaySetup
             threads=options.threads,
             clock_domain=CLOCK_DOMAIN,
             clocked_fraction=DEFAULT_CLOCKED_FRACTION,
+            real_clocks=not options.board.startswith(SIMULATED),
         ),
         log,
     )

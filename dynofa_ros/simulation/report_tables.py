@@ -174,7 +174,7 @@ def decisions(run: Run) -> str:
             number(d.predicted_latency_ms),
             number(d.target_ms),
             ("good", "yes") if d.feasible else ("wrong", "no"),
-            d.reason.removeprefix(f"{d.application}: "),
+            d.reason.removeprefix(f"{d.application} "),
         ]
         for d in shown
     ]

@@ -10,6 +10,7 @@ the usual one is an assumption.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import ClassVar
 
@@ -29,10 +30,13 @@ class Schedutil(UtilGovernor):
     def __init__(self, table_mhz: tuple[float, ...]) -> None:
         super().__init__(table_mhz)
         self._changed_s = -math.inf
+        self._full_mhz = HEADROOM * table_mhz[-1]
+        levels = [-math.inf, *(mhz / self._full_mhz for mhz in table_mhz[:-1]), math.inf]
+        self._bands = tuple(itertools.pairwise(levels))
 
     def update(self, now_s: float, util: float) -> float:
         """See `UtilGovernor.update`."""
-        index = self.at_least(HEADROOM * self.table_mhz[-1] * util)
+        index = self.at_least(self._full_mhz * util)
         if index == self.wanted:
             return math.inf
         allowed_s = self._changed_s + (self.up_limit_s if index > self.wanted else self.down_limit_s)
@@ -43,10 +47,7 @@ class Schedutil(UtilGovernor):
 
     def band(self) -> tuple[float, float]:
         """See `UtilGovernor.band`."""
-        full = HEADROOM * self.table_mhz[-1]
-        low = self.table_mhz[self.wanted - 1] / full if self.wanted > 0 else -math.inf
-        high = self.table_mhz[self.wanted] / full if self.wanted < len(self.table_mhz) - 1 else math.inf
-        return low, high
+        return self._bands[self.wanted]
 
 
 class SchedutilLinux69(Schedutil):

@@ -11,6 +11,7 @@ from dynofa_ros.simulation.svg import CHARACTER_WIDTH, nice_ticks
 
 ROW, TOP, BOTTOM, RIGHT, WIDTH = 22.0, 58.0, 44.0, 24.0, 900.0
 RADIUS = 4.6
+ASIDE = 6.0
 LEGEND_ROW = 17.0
 STYLE = """text{font:12px system-ui,sans-serif;fill:#222}.title{font-size:14px;font-weight:600}
 .grid{stroke:#e3e3e3}.row{stroke:#f0f0f0}.zero{stroke:#666}.tick{font-size:11px;fill:#555;text-anchor:middle}
@@ -62,15 +63,21 @@ def dot_plot(
         y = top + (number + 0.5) * ROW
         parts.append(f'<path class="row" d="M{left:.1f} {y:.1f}H{WIDTH - RIGHT:.1f}"/>')
         parts.append(f'<text class="name" x="{left - 8:.1f}" y="{y + 4:.1f}">{escape(row)}</text>')
-    for one in sorted(series, key=lambda each: each.strong):
+    for one, aside in sorted(zip(series, _asides(series), strict=True), key=lambda pair: pair[0].strong):
         for number, dot in enumerate(one.dots):
             if dot is not None and not math.isnan(dot.value):
-                parts += _dot(one, dot, x, limits, top + (number + 0.5) * ROW)
+                parts += _dot(one, dot, x, limits, top + (number + 0.5) * ROW + aside)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" width="{WIDTH:.0f}" '
         f'height="{height:.0f}" role="img" aria-label="{escape(title)}"><style>{STYLE}</style>'
         f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>\n'
     )
+
+
+def _asides(series: Sequence[Series]) -> list[float]:
+    """How far from the middle of its row each series lies: equal values lie apart, the strong central."""
+    count = max(len(series) - 1, 1)
+    return [0.0 if one.strong else ASIDE * (2.0 * i / count - 1.0) for i, one in enumerate(series)]
 
 
 def _dot(series: Series, dot: Dot, x: object, limits: tuple[float, float], y: float) -> list[str]:

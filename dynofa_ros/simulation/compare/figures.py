@@ -65,6 +65,12 @@ def below_floor(run: Figures) -> float:
     return float(run["merit"]["below_floor"]) / released if released else math.nan
 
 
+def excess_below_floor(run: Figures) -> float:
+    """Share of released frames that are on time below their floor beyond what the percentiles allow."""
+    released = run["scores"]["released"]
+    return max(run["merit"]["below_floor"] - run["allowed_misses"], 0.0) / released if released else math.nan
+
+
 @dataclass(frozen=True)
 class Group:
     """All runs of one scenario under one voltage curve."""
@@ -102,6 +108,21 @@ class Group:
     def extrapolated(self) -> bool:
         """Whether its board file is extrapolated."""
         return bool(self._any["extrapolated"])
+
+    @property
+    def label(self) -> str:
+        """Its name, with a mark where its board is extrapolated."""
+        return f"{self.scenario} †" if self.extrapolated else self.scenario
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing happens from outside."""
+        return bool(self._any["steady"])
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the scenario."""
+        return float(self._any["duration_s"])
 
     @property
     def goal(self) -> Measure:
@@ -211,6 +232,12 @@ def decision_us(groups: Sequence[Group], policy: str = OURS) -> dict[str, float]
                 if value is not None:
                     quantiles.setdefault(name, []).append(float(value))
     return {name: sorted(values)[len(values) // 2] for name, values in quantiles.items()}
+
+
+def real_time_factor(group: Group, policy: str) -> float:
+    """Simulated time / CPU time, median over the runs; NaN without any."""
+    factors = [group.duration_s / run["timing"]["cpu_s"] for run in group.runs.get(policy, {}).values()]
+    return sorted(factors)[len(factors) // 2] if factors else math.nan
 
 
 def _gain(loss: Interval) -> Interval:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from dynofa_ros.board.options import VOLTAGES
-from dynofa_ros.simulation.compare.checks import energy_saving
 from dynofa_ros.simulation.compare.dot_plot import Dot, Series, dot_plot
 from dynofa_ros.simulation.compare.figures import (
     BOUND,
@@ -21,11 +20,12 @@ from dynofa_ros.simulation.compare.figures import (
     excess_misses,
     miss_rate,
 )
+from dynofa_ros.simulation.compare.linux_checks import energy_saving
 
 COLOURS = {
     "dynofa": "#0b6e4f",
     "oracle": "#111111",
-    "linux": "#c2410c",
+    "linux": "#ea580c",
     "alert": "#1d4ed8",
     "alert_tuned": "#60a5fa",
     "poet": "#7c3aed",
@@ -33,7 +33,7 @@ COLOURS = {
     "static_best": "#64748b",
     "dvfs_only": "#db2777",
     "subnet_only": "#0891b2",
-    "performance": "#dc2626",
+    "performance": "#7f1d1d",
     "powersave": "#65a30d",
 }
 OTHER_COLOUR = "#94a3b8"
@@ -104,7 +104,7 @@ def _voltages(groups: list[Group]) -> str:
         series.append(Series(f"{voltage} V(f)", colours[voltage], dots, strong=voltage == NOMINAL))
     title = "Simulated: energy above idle saved against linux, by assumed voltage curve"
     return dot_plot(
-        title, "% of linux's energy above idle, at no lower on-time accuracy", names, series, (-20.0, 100.0)
+        title, "% of linux's energy above idle; no dot: lower on-time accuracy", names, series, (-20.0, 100.0)
     )
 
 

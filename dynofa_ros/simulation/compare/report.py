@@ -17,21 +17,23 @@ from dynofa_ros.simulation.compare.figures import (
     below_floor,
     board_j,
     energy_j,
+    excess_below_floor,
     excess_misses,
     groups_of,
     miss_rate,
     on_time_accuracy,
     p95,
 )
+from dynofa_ros.simulation.compare.page import page
 from dynofa_ros.simulation.compare.plots import plots
 from dynofa_ros.simulation.compare.runs import Run
-from dynofa_ros.simulation.compare.tables import page
 
 SCHEMA = "dynofa/comparison/1"
 MEASURES = {
     "miss_rate": miss_rate,
     "misses_beyond_percentile": excess_misses,
     "below_floor": below_floor,
+    "below_floor_beyond_percentile": excess_below_floor,
     "on_time_accuracy": on_time_accuracy,
     "accuracy_where_wanted": accuracy,
     "energy_above_idle_j": energy_j,

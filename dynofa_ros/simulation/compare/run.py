@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynofa_ros.board.options import Voltage
+from dynofa_ros.simulation.compare.steadiness import steadiness
 from dynofa_ros.simulation.merit import episode_of, merit_of
 from dynofa_ros.simulation.policies import make_policy
-from dynofa_ros.simulation.scenarios.events import Bandwidth, CoRunner
+from dynofa_ros.simulation.scenarios.changes import Bandwidth, CoRunner
 from dynofa_ros.simulation.scenarios.scenario import Scenario
 from dynofa_ros.simulation.world.policy import FrameOutcome
 from dynofa_ros.simulation.world.run_record import RunRecord
 from dynofa_ros.simulation.world.scores import score, timing
 from dynofa_ros.simulation.world.simulator import play, simulate_idle
-from dynofa_ros.simulation.world.truth import truth_of
+from dynofa_ros.simulation.world.truth import Truth, truth_of
 
 ON_TIME_IN_A_ROW = 10
 """So many frames on time count as recovered."""
@@ -28,7 +29,7 @@ Figures = dict[str, Any]
 def run_policies(
     scenario: Scenario, seed: int, voltage: Voltage, policies: Sequence[str]
 ) -> Iterator[tuple[str, Figures]]:
-    """Play each policy in turn.
+    """Play each policy in turn. All figures but `timing` are a function of the arguments.
 
     Raises:
         DynofaError: an unknown policy, or a family without points on the board.
@@ -37,21 +38,24 @@ def run_policies(
     truth = truth_of(scenario, seed, voltage)
     idle = simulate_idle(truth)
     for name in policies:
-        record = play(truth, make_policy(name))
-        yield name, _figures(record, idle)
+        policy, begin_s = make_policy(name), time.process_time()
+        record = play(truth, policy)
+        cpu_s = time.process_time() - begin_s
+        yield name, {**_figures(record, idle, truth), "timing": {**timing(record), "cpu_s": cpu_s}}
 
 
-def _figures(record: RunRecord, idle: RunRecord) -> Figures:
+def _figures(record: RunRecord, idle: RunRecord, truth: Truth) -> Figures:
     return {
         "scenario": record.scenario.name,
+        "duration_s": record.scenario.duration_s,
+        "steady": not record.scenario.events,
         "extrapolated": record.scenario.spec().extrapolated,
         "applications": len(record.frames),
         "scores": score(record, idle),
         "merit": merit_of(record)._asdict(),
         "allowed_misses": allowed_misses(record),
         "recovery_frames": list(recovery_frames(record)),
-        "upward": {name: upward_moves(frames) for name, frames in record.frames.items()},
-        "timing": timing(record),
+        "steadiness": steadiness(record, truth.noise),
     }
 
 
@@ -95,11 +99,3 @@ def _late_until_recovered(frames: Sequence[FrameOutcome], t_s: float) -> int | N
         if in_a_row == ON_TIME_IN_A_ROW:
             return number + 1 - ON_TIME_IN_A_ROW
     return None
-
-
-def upward_moves(frames: Sequence[FrameOutcome]) -> Mapping[str, Any]:
-    """Moves to a more accurate point: how many, and the shortest time between two of them [s]."""
-    inferred = [frame for frame in frames if frame.inferred]
-    at_s = [b.release_s for a, b in itertools.pairwise(inferred) if b.accuracy > a.accuracy]
-    gaps = [b - a for a, b in itertools.pairwise(at_s)]
-    return {"count": len(at_s), "shortest_gap_s": min(gaps, default=None)}

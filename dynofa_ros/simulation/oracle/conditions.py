@@ -12,7 +12,7 @@ from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.power_model import ElementPower, element_share
 from dynofa_ros.simulation.oracle.problem import Conditions, FloatArray, PlanElement
-from dynofa_ros.simulation.scenarios.events import Ambient, Bandwidth, Cap, Cores, CoRunner, PowerMode
+from dynofa_ros.simulation.scenarios.changes import Ambient, Bandwidth, Cap, Cores, CoRunner, PowerMode
 from dynofa_ros.simulation.world.policy import Policy, World
 from dynofa_ros.simulation.world.simulator import Simulator
 from dynofa_ros.simulation.world.truth import Truth

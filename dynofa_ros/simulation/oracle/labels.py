@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dynofa_ros.simulation.oracle.problem import BoolArray, FloatArray, IntArray, PlanProblem
+
+Index = int | np.signedinteger[Any]
+
+UNKNOWN = 1 << 30
+"""Number of the next change of a clock that a governor has had: its delay is the last of the table."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.errors import ConfigError, RefusedMessage
 from dynofa_ros.manager.qos import QosTarget
-from dynofa_ros.simulation.scenarios.events import (
+from dynofa_ros.simulation.scenarios.changes import (
     CameraChange,
     Cap,
     Cores,
@@ -21,10 +21,10 @@ from dynofa_ros.simulation.scenarios.events import (
     QosChange,
     ScenarioApplication,
     ScenarioEvent,
-    target_with,
 )
 from dynofa_ros.simulation.scenarios.files import family_file
 from dynofa_ros.simulation.scenarios.lined_yaml import Section
+from dynofa_ros.simulation.scenarios.targets import target_with
 
 
 class Check:

@@ -15,14 +15,12 @@ from pathlib import Path
 from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.errors import ConfigError, RefusedMessage
 from dynofa_ros.paths import share_dir
+from dynofa_ros.simulation.scenarios.changes import Join, ScenarioApplication, ScenarioEvent
 from dynofa_ros.simulation.scenarios.check import Check, require_mode
 from dynofa_ros.simulation.scenarios.events import (
     APPLICATION_KEYS,
     EVENT_READERS,
     LONGEST_S,
-    Join,
-    ScenarioApplication,
-    ScenarioEvent,
     read_application,
     read_event,
 )

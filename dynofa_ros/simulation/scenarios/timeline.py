@@ -13,8 +13,7 @@ from typing import Any
 
 from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.manager.qos import QosTarget
-from dynofa_ros.simulation.scenarios.events import (
-    QOS_KEYS,
+from dynofa_ros.simulation.scenarios.changes import (
     Ambient,
     Bandwidth,
     CameraChange,
@@ -31,9 +30,9 @@ from dynofa_ros.simulation.scenarios.events import (
     QosChange,
     ScenarioApplication,
     ScenarioEvent,
-    target_with,
 )
 from dynofa_ros.simulation.scenarios.scenario import Scenario
+from dynofa_ros.simulation.scenarios.targets import QOS_KEYS, target_with
 
 RAMP_STEP_S = 0.5
 """A ramp is played in steps of at most this length."""

@@ -6,16 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.simulation.scenarios.events import (
-    Ambient,
-    Bandwidth,
-    Cap,
-    Cores,
-    CoRunner,
-    Fault,
-    PowerMode,
-)
+from dynofa_ros.simulation.scenarios.changes import Ambient, Bandwidth, Cap, Cores, CoRunner, Fault, PowerMode
 from dynofa_ros.simulation.world.elements import CPU, Job, Server
+from dynofa_ros.simulation.world.run_record import ClockStep
 from dynofa_ros.simulation.world.truth import Truth
 
 MachineChange = CoRunner | Bandwidth | Ambient | Cap | Cores | PowerMode | Fault
@@ -30,6 +23,7 @@ class Machine:
         self.now_s = 0.0
         self.clocks: dict[str, float] = {}
         """Clocks in force [MHz]."""
+        self.clock_steps: list[ClockStep] = []
         self._law, self._ends = truth.law, ends
         self._changes = -1
         self._mhz: tuple[float, ...] = ()
@@ -46,12 +40,21 @@ class Machine:
         self.board.advance_to(at_s)
         self.now_s = at_s
 
+    def follow_clocks(self, until_s: float) -> bool:
+        """Let time pass to the first change of a clock before `until_s`; False where there is none."""
+        changed = self.board.advance_to_change(until_s)
+        if changed:
+            self.now_s = self.board.now_s
+            self.note_clocks()
+        return changed
+
     def note_clocks(self) -> None:
         """Let what runs follow the clocks, where they changed."""
         changes = self.board.clock_changes
         if changes != self._changes:
             self._changes = changes
             self.clocks = self.board.clocks()
+            self.clock_steps.append(ClockStep(self.now_s, self.clocks))
             self._mhz = tuple(self.clocks.values())
             self._repace()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynofa_ros.simulation.scenarios.scenario import Scenario
 from dynofa_ros.simulation.scenarios.timeline import Timeline
@@ -18,6 +19,13 @@ class TracePoint:
     power_w: float
     temperature_degc: float
     clocks_mhz: Mapping[str, float]
+
+
+class ClockStep(NamedTuple):
+    """Clocks in force from `t_s` on, by domain [MHz]."""
+
+    t_s: float
+    mhz: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -40,4 +48,6 @@ class RunRecord:
     throttled_s: float
     decision_us: tuple[float, ...] = ()
     """Wall-clock times of decisions; not reproducible."""
+    clock_steps: tuple[ClockStep, ...] = ()
+    """The clocks at the start and after each change."""
     trace: tuple[TracePoint, ...] = ()

@@ -19,7 +19,7 @@ from dynofa_ros.manager.decision import ClockLimit
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.simulation.policies import make_policy
-from dynofa_ros.simulation.scenarios.events import ManagerRestart
+from dynofa_ros.simulation.scenarios.changes import ManagerRestart
 from dynofa_ros.simulation.scenarios.scenario import Scenario
 from dynofa_ros.simulation.world.elements import Job
 from dynofa_ros.simulation.world.execution import Machine
@@ -110,15 +110,13 @@ class Simulator:
         heap, machine, end_s = self._heap, self._machine, self._end_s
         while True:
             at_s = heap[0][0] if heap else math.inf
-            inside_s = self._board.next_event_s()
-            if min(at_s, inside_s) > end_s:
+            if machine.follow_clocks(min(at_s, end_s)):
+                continue
+            if at_s > end_s:
                 break
-            if inside_s < at_s:
-                machine.advance_to(inside_s)
-            else:
-                machine.advance_to(at_s)
-                _, _, _, handle, what = heapq.heappop(heap)
-                handle(what)
+            machine.advance_to(at_s)
+            _, _, _, handle, what = heapq.heappop(heap)
+            handle(what)
             machine.note_clocks()
         machine.advance_to(end_s)
         return self._finish()
@@ -298,6 +296,7 @@ class Simulator:
             peak_degc=board.peak_degc,
             throttled_s=board.throttled_s,
             decision_us=tuple(self._policy.decision_us),
+            clock_steps=tuple(self._machine.clock_steps),
             trace=tuple(self._trace),
         )
 

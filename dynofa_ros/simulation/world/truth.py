@@ -12,7 +12,7 @@ from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.board.workload import LatencyLaw, operating_points
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.simulation.scenarios.events import ScenarioApplication
+from dynofa_ros.simulation.scenarios.changes import ScenarioApplication
 from dynofa_ros.simulation.scenarios.scenario import Scenario
 from dynofa_ros.simulation.scenarios.timeline import Timeline, make_timeline
 from dynofa_ros.simulation.world.noise import Noise

@@ -1,0 +1,178 @@
+"""What every action would make of a frame, from every label: times, energy and cost.
+
+    start   = max(arrival, application free, element free)
+    command = max(element free, start - delay) for a higher clock, element free for a lower one
+    end     : the work left falls by dt / (T[p, c(t)] * factor + switch), c(t) the clock in force,
+              switch > 0 only if the point changes
+
+    cost    = (misses, frames below the accuracy floor, lost accuracy)     lexicographic, as one number
+
+Where inferences run side by side, one that joins a running one takes the clock as it is.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dynofa_ros.simulation.oracle.labels import UNKNOWN, Labels, Outcome
+from dynofa_ros.simulation.oracle.moment import Moment
+from dynofa_ros.simulation.oracle.problem import (
+    BoolArray,
+    Conditions,
+    FloatArray,
+    IntArray,
+    PlanFrame,
+    PlanProblem,
+)
+
+MISS = 1 << 44
+BELOW_FLOOR = 1 << 30
+LOST_ACCURACY = 1e4
+"""Units of lost accuracy per 1.0."""
+VIOLATION = 16 * MISS
+"""A frame above the power budget, or that draws more than the supply allows."""
+BUDGET_STEP_W = 0.25
+"""An excess weighs one violation more per so much."""
+DONE = 1e-12
+"""Share of an inference that counts as none."""
+
+
+class Outcomes:
+    """Works out the outcomes of one problem. `budget_share`: share of a power budget that is planned with."""
+
+    def __init__(self, problem: PlanProblem, budget_share: float) -> None:
+        self._problem, self._budget_share = problem, budget_share
+        self._until = [c.until_s for c in problem.conditions]
+        self._best_accuracy = [float(a.accuracy.max()) for a in problem.actions]
+        self._harmless = [_harmless(conditions) for conditions in problem.conditions]
+
+    def of(self, labels: Labels, frame: PlanFrame, moment: Moment) -> Outcome:
+        """All outcomes of a frame that arrives at this moment."""
+        now, actions = moment.now, self._problem.actions[frame.application]
+        element = actions.element
+        clock = labels.clock[:, element]
+        wanted = np.minimum(actions.clock, moment.highest(labels)[:, element])
+        same = clock == wanted
+        chosen_s = np.maximum(frame.arrival_s, labels.worker_s[:, frame.application])
+        before = labels.point[:, frame.application][:, None]
+        switched = (before != actions.point) & (before >= 0)
+        free_s = self._free(labels, frame, chosen_s, same)
+        start_s = np.maximum(chosen_s[:, None], free_s)
+        higher = wanted > np.where(clock == moment.released, now.released[element], clock)
+        vague = ~higher & (labels.changes[:, element] >= UNKNOWN)
+        delay_s = np.where(vague, moment.shortest_s[element], moment.delays(labels)[:, element])
+        command_s = np.where(higher, np.maximum(free_s, start_s - delay_s), free_s)
+        command_s = np.maximum(command_s, labels.changed_s[:, element])
+        effect_s = np.where(same, 0.0, command_s + delay_s)
+        phases = (
+            (labels.before[:, element], labels.changed_s[:, element]),
+            (clock, effect_s),
+            (wanted, np.full(effect_s.shape, np.inf)),
+        )
+        switch_s = switched * self._problem.switch_s
+        end_s, active_j = self._inferred(frame, phases, start_s, switch_s, moment.number)
+        idle_step_w = now.idle_w[element, wanted] - now.idle_w[element, clock]
+        outcome = Outcome(
+            chosen_s=chosen_s,
+            start_s=start_s,
+            end_s=end_s,
+            wanted=wanted,
+            effect_s=effect_s,
+            same=same,
+            cost=self._cost(labels, frame, end_s),
+            paid_j=labels.paid_j[:, None] + active_j - idle_step_w * effect_s,
+            mean_w=active_j / frame.period_s,
+            idle_step_w=idle_step_w,
+        )
+        violations = self.violations(labels, frame, outcome, moment)
+        if violations is not None:
+            outcome.cost = outcome.cost + violations * VIOLATION
+        return outcome
+
+    def cost_of_drop(self, frame: PlanFrame) -> int:
+        """Cost of a frame that is never inferred."""
+        lost = self._best_accuracy[frame.application] * LOST_ACCURACY if frame.wants_accuracy else 0.0
+        return MISS + round(lost)
+
+    def violations(
+        self, labels: Labels, frame: PlanFrame, outcome: Outcome, moment: Moment
+    ) -> IntArray | None:
+        """How often each continuation draws more than budget or supply allow; None where none can."""
+        if self._harmless[moment.number]:
+            return None
+        now, actions = moment.now, self._problem.actions[frame.application]
+        rate_w = now.base_w + moment.idle_w(labels)
+        resting_w = rate_w[:, None] + outcome.idle_step_w
+        peak_w = resting_w + now.power_w[frame.application][actions.point, outcome.wanted]
+        others_w = labels.mean_w.sum(axis=1) - labels.mean_w[:, frame.application]
+        mean_w = resting_w + others_w[:, None] + outcome.mean_w
+        excess_w = mean_w - self._budget_share * now.budget_w
+        count = np.where(excess_w > 0.0, 1 + np.maximum(excess_w, 0.0) // BUDGET_STEP_W, 0.0)
+        return np.asarray((count + (peak_w > now.highest_w)).astype(np.int64))
+
+    def _free(self, labels: Labels, frame: PlanFrame, chosen_s: FloatArray, same: BoolArray) -> FloatArray:
+        """When each action's element can begin with this frame: (labels, actions)."""
+        actions = self._problem.actions[frame.application]
+        free_s = labels.free_s[:, actions.element]
+        if len(self._problem.actions) == 1:
+            return free_s
+        for e, element in enumerate(self._problem.elements):
+            if element.cores:
+                running = (labels.server == e) & (labels.worker_s > chosen_s[:, None])
+                running[:, frame.application] = False
+                room = element.cores - (running * labels.threads).sum(axis=1)
+                beside = same & (actions.element == e) & (actions.threads <= room[:, None])
+                free_s = np.where(beside, 0.0, free_s)
+        return free_s
+
+    def _inferred(
+        self,
+        frame: PlanFrame,
+        phases: tuple[tuple[IntArray, FloatArray], ...],
+        start_s: FloatArray,
+        switch_s: FloatArray,
+        number: int,
+    ) -> tuple[FloatArray, FloatArray]:
+        """End [s] and energy [J] of the inference; `phases`: clocks, and until when each is in force.
+
+        `number`: of the conditions that hold when it begins.
+        """
+        actions = self._problem.actions[frame.application]
+        now_s, left, energy_j = start_s, np.ones(start_s.shape), np.zeros(start_s.shape)
+        while True:
+            conditions = self._problem.conditions[number]
+            last = number + 1 == len(self._until)
+            until_s = math.inf if last else conditions.until_s
+            times = conditions.time_s[frame.application] * frame.factor
+            powers = conditions.power_w[frame.application]
+            for clock, phase_s in phases:
+                bound_s = np.minimum(phase_s, until_s)
+                if (bound_s <= now_s).all():
+                    continue
+                needs_s = times[actions.point, clock] + switch_s
+                used_s = np.minimum(np.maximum(bound_s - now_s, 0.0), left * needs_s)
+                now_s, left = now_s + used_s, left - used_s / needs_s
+                energy_j = energy_j + used_s * powers[actions.point, clock]
+            if last or not (left > DONE).any():
+                return now_s, energy_j
+            number += 1
+
+    def _cost(self, labels: Labels, frame: PlanFrame, end_s: FloatArray) -> IntArray:
+        actions = self._problem.actions[frame.application]
+        late = (end_s - frame.release_s > frame.target_s) | (end_s > frame.leaves_s)
+        on_time = np.where(actions.accuracy < frame.min_accuracy, BELOW_FLOOR, 0)
+        missed = MISS
+        if frame.wants_accuracy:
+            best = self._best_accuracy[frame.application]
+            on_time = on_time + np.rint((best - actions.accuracy) * LOST_ACCURACY).astype(np.int64)
+            missed += round(best * LOST_ACCURACY)
+        return np.asarray(labels.cost[:, None] + np.where(late, missed, on_time))
+
+
+def _harmless(conditions: Conditions) -> bool:
+    """Whether no action can break a power budget or the supply's limit, whatever runs beside it."""
+    most_w = conditions.base_w + conditions.idle_w.max(axis=1).sum()
+    most_w += max((power_w.max() for power_w in conditions.power_w), default=0.0)
+    return bool(math.isinf(conditions.budget_w) and most_w <= conditions.highest_w)
