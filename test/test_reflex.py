@@ -108,11 +108,11 @@ def test_an_unusual_wait_is_made_up_for_by_that_frame_alone():
 
 def test_it_keeps_the_accuracy_floor_until_too_many_frames_are_late():
     reflex = ready()
-    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
-    run(reflex, 4.0, decision=decide())
-    burst = run(reflex, 0.1, 4.0, slowdown=2.0, decision=decide())
+    decision = decide(min_accuracy=0.95)
+    run(reflex, 4.0, decision=decision)
+    burst = run(reflex, 0.1, 4.0, slowdown=2.0, decision=decision)
     assert set(burst) == {"large"}
-    load = run(reflex, 1.0, 4.1, slowdown=2.0, decision=decide())
+    load = run(reflex, 1.0, 4.1, slowdown=2.0, decision=decision)
     late = load.index("middle") + len(burst)
     assert late == math.floor(PATIENCE * 0.05 * ReflexConfig().window) + 1
     assert set(load[load.index("middle") :]) == {"middle"}
@@ -120,9 +120,24 @@ def test_it_keeps_the_accuracy_floor_until_too_many_frames_are_late():
 
 def test_a_floor_above_what_was_decided_holds_nothing_back():
     reflex = ready()
-    reflex.on_target(25.0, 0.95, min_accuracy=0.99)
+    decision = decide(min_accuracy=0.99)
+    run(reflex, 4.0, decision=decision)
+    assert "middle" in run(reflex, 0.2, 4.0, slowdown=2.0, decision=decision)
+
+
+def test_a_floor_heard_before_the_manager_counts_at_once_and_a_decision_replaces_it():
+    reflex = ready()
     run(reflex, 4.0, decision=decide())
-    assert "middle" in run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide())
+    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
+    assert set(run(reflex, 0.1, 4.0, slowdown=2.0)) == {"large"}
+    assert "middle" in run(reflex, 0.2, 4.1, slowdown=2.0, decision=decide())
+
+
+@pytest.mark.parametrize("floor", [math.nan, 0.0, -0.5, 1.5, math.inf])
+def test_a_floor_that_is_none_or_impossible_holds_nothing_back(floor):
+    reflex = ready()
+    run(reflex, 4.0, decision=decide(min_accuracy=floor))
+    assert "middle" in run(reflex, 0.2, 4.0, slowdown=2.0, decision=decide(min_accuracy=floor))
 
 
 def test_a_slower_clock_moves_down_with_the_next_frame():
@@ -394,21 +409,21 @@ def test_a_reading_of_a_third_clock_counts_after_an_announcement():
 
 def test_it_calls_the_manager_once_where_nothing_left_fits_and_again_where_it_gets_worse():
     reflex = ready()
-    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
-    run(reflex, 4.0, decision=decide())
+    decision = decide(min_accuracy=0.95)
+    run(reflex, 4.0, decision=decision)
     calls = reflex.calls
-    run(reflex, 0.3, 4.0, slowdown=2.0, decision=decide())
+    run(reflex, 0.3, 4.0, slowdown=2.0, decision=decision)
     assert reflex.calls == calls + 1
-    run(reflex, 0.3, 4.3, slowdown=3.0, decision=decide())
+    run(reflex, 0.3, 4.3, slowdown=3.0, decision=decision)
     assert reflex.calls == calls + 2
 
 
 def test_one_slow_frame_calls_nobody():
     reflex = ready()
-    reflex.on_target(25.0, 0.95, min_accuracy=0.95)
-    run(reflex, 4.0, decision=decide())
+    decision = decide(min_accuracy=0.95)
+    run(reflex, 4.0, decision=decision)
     calls = reflex.calls
-    run(reflex, 1.0, 4.0, slowdown=lambda frame: 3.0 if frame == 5 else 1.0, decision=decide())
+    run(reflex, 1.0, 4.0, slowdown=lambda frame: 3.0 if frame == 5 else 1.0, decision=decision)
     assert reflex.calls == calls
 
 

@@ -28,6 +28,10 @@ class AccuracyFloor:
         self._window = window
         self._lates = 0
 
+    def set(self, accuracy: float) -> None:
+        """Another floor; NaN and what is no accuracy: none."""
+        self.accuracy = accuracy if 0.0 < accuracy <= 1.0 else 0.0
+
     def judge(self, late: bool) -> None:
         """A frame was late, or it was not."""
         if len(self._late) == self._window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from dynofa_ros.manager.operating_point import OperatingPoint
@@ -17,12 +18,11 @@ class Move(NamedTuple):
     slowdown: float
 
     def __str__(self) -> str:
+        what = f"{self.verb} {full_name(self.point)}"
         if self.limit_ms == 0.0:
-            return f"{self.verb} with {full_name(self.point)}: camera period not known yet"
-        return (
-            f"{self.verb} to {full_name(self.point)}: {self.need_ms:.1f} of {self.limit_ms:.1f} ms, "
-            f"slow-down {self.slowdown:.2f}"
-        )
+            return f"{what}: camera period not known yet"
+        limit = f" of {self.limit_ms:.1f}" if self.limit_ms < math.inf else ""
+        return f"{what}: {self.need_ms:.1f}{limit} ms, slow-down {self.slowdown:.2f}"
 
 
 def full_name(point: OperatingPoint) -> str:

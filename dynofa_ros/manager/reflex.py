@@ -99,10 +99,10 @@ class Reflex:
     ) -> None:
         """A target as published, which decisions of a manager will take up: it counts until the next one.
 
-        NaN: none. Impossible values are ignored. The accuracy floor holds until the next target.
+        NaN: none. Impossible values are ignored.
         """
         if self._lease.hear(latency_ms, percentile):
-            self._floor.accuracy = min_accuracy if 0.0 < min_accuracy <= 1.0 else 0.0
+            self._floor.set(min_accuracy)
 
     def on_decision(self, decision: SubnetDecision, now_s: float) -> None:
         """Take a decision for `validity_ms` from now.
@@ -116,6 +116,7 @@ class Reflex:
         ladder = self._ladders.decided(decision)
         previous, before = self._lease.last, self._allowed
         self._lease.take(decision, now_s)
+        self._floor.set(decision.min_accuracy)
         self._allowed = ladder
         if previous is None:
             self._pace.free()
@@ -281,23 +282,23 @@ class Reflex:
         ladder, current, percentile = self._ladder(now_s), self._current, self._lease.percentile
         limit_ms, fixed_ms = self._lease.limit_ms(now_s), self._fixed_ms()
         if now_s < self._pace.trusted_until_s and ladder.top is not None and ladder is self._allowed:
-            return current if current is ladder.top else self._note("starts", ladder.top, limit_ms)
+            return current if current is ladder.top else self._note("starts with", ladder.top, limit_ms)
         rank = None if current is None else ladder.rank(current)
         best = self._latency.highest(ladder, limit_ms - fixed_ms, percentile)
         point = ladder.points[best]
         down = rank is not None and best < rank
         self._strain.before_frame(self._strain_ms(point, limit_ms, fixed_ms), limit_ms, down)
         if current is None or rank is None:
-            return self._note("starts", point, limit_ms)
+            return self._note("starts with", point, limit_ms)
         if down:
-            return self._note("moves down", point, limit_ms)
+            return self._note("moves down to", point, limit_ms)
         if best == rank or self._pace.waits(now_s):
             return current
         best = self._latency.highest(ladder, limit_ms * (1.0 - self._pace.margin) - fixed_ms, percentile)
         if best <= rank:
             return current
         self._pace.rose_s = now_s
-        return self._note("moves up", ladder.points[best], limit_ms)
+        return self._note("moves up to", ladder.points[best], limit_ms)
 
     def _ladder(self, now_s: float) -> Ladder:
         decided = now_s <= self._lease.until_s

@@ -238,9 +238,9 @@ class SlowdownEstimator(TailEstimator):
         """Frames in a row that came last far below the median."""
         self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
 
-    def _fast(self) -> float:
+    def _fast(self, usual: float) -> float:
         alone = self._count == 1 and self._samples[-1] > LEAP * self.prior
-        return self._samples[-1] if alone else super()._fast()
+        return self._samples[-1] if alone else super()._fast(usual)
 
     def next_tail(self, percentile: float) -> float:
         """As `tail`, for the frame that comes now: after a slow one what followed slow ones so far."""
