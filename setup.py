@@ -59,8 +59,9 @@ NETWORK_KERNELS = Extension(
 # A plain C library that manager/arbiter_kernel.py loads; without a compiler numpy does its work.
 ARBITER_KERNEL = Extension(
     f"{PACKAGE}.manager._arbiter_kernel",
-    ["src/arbiter_kernel.cpp"],
-    extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden"],
+    ["src/arbiter/kernel.cpp"],
+    depends=sorted(str(file.relative_to(ROOT)) for file in (ROOT / "src" / "arbiter").glob("*.h")),
+    extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=off", "-fvisibility=hidden"],
     optional=True,
 )
 

@@ -1,5 +1,6 @@
 """The arbiter's decisions: how long one takes on one core, whether it is exact, and how both grow with the
-number of combinations. Random questions (`decisions.py`), each asked again and again with other slow-downs.
+number of combinations. Random questions (`decisions.py`), each asked again and again with other slow-downs,
+then once after a cap took the highest clocks, and once after another application came for the last one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,12 @@ from decisions import combinations, later, question
 from disturbance import waited_s
 from dynofa_ros.manager import arbiter_kernel
 from dynofa_ros.manager.arbiter import NODE_BUDGET, arbitrate
+from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
 from harness import Part, Results, Target, at_least, at_most, summary
 
-LARGE_MS, ONE_MS = 2.0, 0.3
+LARGE_MS, ONE_MS = 2.0, 0.2
+CAPPED_CLOCKS = 3
+"""Clocks of each domain that a cap takes away."""
 NO_BUDGET = 10**9
 DISTURBED = 0.02
 """A decision that waited for a core for more than this share of its time is left out."""
@@ -46,38 +51,61 @@ GROWTH = (
 """Applications, points of each, clocks of the CPU and of the GPU."""
 
 
+class Clock:
+    """Times decisions; those that had to wait for a core are left out."""
+
+    def __init__(self, budget: int, compiled: bool) -> None:
+        self.budget, self.compiled = budget, compiled
+        self.took_ms: dict[str, list[float]] = {}
+        self.disturbed = 0
+
+    def time(self, kind: str, asked: ArbiterInput) -> ArbiterResult:
+        """One decision."""
+        waited = waited_s()
+        start_s = time.perf_counter()
+        result = arbitrate(asked, self.budget, self.compiled)
+        elapsed_s = time.perf_counter() - start_s
+        if waited_s() - waited > DISTURBED * elapsed_s:
+            self.disturbed += 1
+        else:
+            self.took_ms.setdefault(kind, []).append(1e3 * elapsed_s)
+        return result
+
+
 def ask(sizes: dict[str, Any], questions: int, repeats: int, budget: int, compiled: bool) -> Results:
-    """Time decisions; the first of each question, which lays out the tables, is reported by itself."""
-    first_ms: list[float] = []
-    took_ms: list[float] = []
-    left_out_ms: list[float] = []
-    nodes, exact, feasible = [], 0, 0
+    """Time decisions; those whose tables are laid out anew are reported by themselves."""
+    clock = Clock(budget, compiled)
+    results = []
     for seed in range(questions):
         asked, rng = question(seed, **sizes), np.random.default_rng(seed)
-        for repeat in range(1 + repeats):
+        clock.time("first", asked)
+        for _ in range(repeats):
             asked = later(asked, rng)
-            waited = waited_s()
-            start_s = time.perf_counter()
-            result = arbitrate(asked, budget, compiled)
-            elapsed_s = time.perf_counter() - start_s
-            disturbed = waited_s() - waited > DISTURBED * elapsed_s
-            if repeat == 0:
-                first_ms.append(1e3 * elapsed_s)
-            else:
-                (left_out_ms if disturbed else took_ms).append(1e3 * elapsed_s)
-                nodes.append(result.nodes)
-                exact += result.exact
-                feasible += result.feasible
+            results.append(clock.time("decision", asked))
+        clock.time("capped", _capped(asked))
+        clock.time("joined", _joined(asked, question(questions + seed, **sizes)))
+    nodes = [result.nodes for result in results]
     return {
         "combinations": combinations(asked),
-        "decision": summary(took_ms),
-        "disturbed": len(left_out_ms),
-        "first_median_ms": float(np.median(first_ms)),
-        "exact_share": exact / len(nodes),
-        "feasible_share": feasible / len(nodes),
+        **{kind: summary(took_ms) for kind, took_ms in clock.took_ms.items()},
+        "disturbed": clock.disturbed,
+        "exact_share": float(np.mean([result.exact for result in results])),
+        "feasible_share": float(np.mean([result.feasible for result in results])),
         "nodes_median": float(np.median(nodes)),
         "nodes_max": int(max(nodes)),
     }
+
+
+def _capped(asked: ArbiterInput) -> ArbiterInput:
+    """The same question without the highest clocks."""
+    kept = [table.available_mhz[:-CAPPED_CLOCKS] or table.available_mhz[:1] for table in asked.clocks]
+    pairs = zip(asked.clocks, kept, strict=True)
+    return replace(asked, clocks=tuple(replace(table, available_mhz=mhz) for table, mhz in pairs))
+
+
+def _joined(asked: ArbiterInput, other: ArbiterInput) -> ArbiterInput:
+    """The same question with an application of another one in place of the last."""
+    return replace(asked, applications=(*asked.applications[:-1], other.applications[0]))
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from dynofa_ros.manager import arbiter_kernel
 from dynofa_ros.manager.arbiter import arbitrate
 from dynofa_ros.manager.arbiter_kernel import ArbiterKernel
 from dynofa_ros.manager.choice import Choices, Question
+from dynofa_ros.manager.chosen import Chosen
 from dynofa_ros.manager.search import Search
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from decisions import question
+from decisions import later, question
 
 ENOUGH = 10**7
 
@@ -41,11 +42,27 @@ def test_another_library_is_not_taken():
 @pytest.mark.parametrize("seed", range(12))
 def test_the_best_of_larger_problems_is_the_same_without_it(kernel, seed, exclusive):
     asked = question(seed, applications=3, points=12, cpu_clocks=6, gpu_clocks=5, exclusive=exclusive)
-    searches = [Search(Question.of(asked), ENOUGH, used) for used in (None, kernel)]
-    for search in searches:
-        search.run()
-        assert search.bound is None
-    assert searches[0].best_values == pytest.approx(searches[1].best_values, abs=2e-8)
+    posed = Question.of(asked)
+    by_numpy, found = Search(posed, ENOUGH).run(), kernel.solve(posed, ENOUGH)
+    assert by_numpy.bound is None
+    assert found.bound is None
+    assert by_numpy.values == pytest.approx(found.values, abs=2e-8)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_choice_leads_to_the_same_without_it(kernel, seed, exclusive):
+    posed = Question.of(later(question(seed, 3, 12, 6, 5, exclusive), np.random.default_rng(seed)))
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        setting = int(rng.integers(posed.layout.settings.count))
+        entries = posed.layout.entries_at(rng.integers(12, size=3).tolist(), setting)
+        choice = Choices(posed, np.array([setting]), np.array(entries)[:, None])
+        chosen = Chosen(posed, setting, entries, kernel.evaluate(posed, entries))
+        assert chosen.figures == Chosen.of(posed, choice).figures
+        assert [chosen.term(kind) for kind in posed.kinds] == pytest.approx(
+            choice.values(choice.everything)[:, 0]
+        )
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -69,9 +86,7 @@ def test_a_spent_budget_is_reported_with_a_bound_that_the_best_does_not_undercut
 
 
 def _values(asked, result):
-    layout = asked.layout
-    setting = layout.settings.index_of(tuple(result.clocks.values()))
-    points = [first + i for first, i in zip(layout.first_point, result.choices, strict=False)]
-    entries = [[layout.entries(point, setting)] for point in points]
-    choice = Choices(asked, np.array([setting]), np.array(entries))
+    setting = asked.layout.settings.index_of(tuple(result.clocks.values()))
+    entries = asked.layout.entries_at(result.choices, setting)
+    choice = Choices(asked, np.array([setting]), np.array(entries)[:, None])
     return list(choice.values(choice.everything)[:, 0])

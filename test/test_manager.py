@@ -14,13 +14,17 @@ from dynofa_ros.board.spec import find_spec
 from dynofa_ros.board.state import BoardState, ClockDomain, Element
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
+from dynofa_ros.manager.arbiter import arbitrate
 from dynofa_ros.manager.manager import Manager, ManagerConfig
 from dynofa_ros.manager.operating_point import OperatingPoint
+from dynofa_ros.manager.problem import Bound
 from dynofa_ros.manager.qos import Objective, QosTarget
 
 SPEC = find_spec("jetson_orin_nano_super")
 NAMES = ("small", "middle", "large")
 STEP_S = 0.2
+SPEC_MHZ = 1728.0
+"""Highest CPU clock of the board."""
 
 
 def point(name, latency_ms, accuracy):
@@ -101,8 +105,8 @@ def test_an_application_gets_a_decision_at_once_that_explains_itself():
     _, decision = world.decisions[-1]
     assert (decision.subnet, decision.target_latency_ms, decision.feasible) == ("large", 25.0, True)
     assert [a.subnet for a in decision.alternatives] == list(NAMES)
-    assert decision.reason.startswith("front: large at ")
-    assert " ms of 25 ms at p95, 97.0 %" in decision.reason
+    assert decision.reason.startswith("front runs large at ")
+    assert " of 25 ms at p99, 97.0 % accurate; " in decision.reason
 
 
 def test_the_reason_says_what_the_next_larger_would_need():
@@ -120,6 +124,16 @@ def test_a_target_changes_the_decision_at_once_in_both_directions():
     world.run(1.0)
     assert world.target(latency_ms=12.0).decisions[0].subnet == "middle"
     assert world.target(latency_ms=25.0).decisions[0].subnet == "large"
+
+
+def test_a_decision_carries_the_accuracy_floor_and_a_change_of_it_alone_is_told_at_once():
+    world = World("front")
+    decision = world.target(min_accuracy=0.9).decisions[0]
+    assert (decision.subnet, decision.min_accuracy) == ("large", 0.9)
+    raised = world.target(min_accuracy=0.94).decisions[0]
+    assert (raised.subnet, raised.min_accuracy) == ("large", 0.94)
+    assert world.target(min_accuracy=0.94).decisions == ()
+    assert math.isnan(world.target().decisions[0].min_accuracy)
 
 
 def test_without_a_target_it_keeps_up_with_the_camera_at_the_least_power():
@@ -234,8 +248,18 @@ def test_an_infeasible_target_is_named():
     world.run(1.0)
     assert not world.status.feasible
     assert world.status.binding_constraint == "front:latency"
+    assert "not every target can be met (front: latency)" in world.status.status
     assert world.subnet() == "small"
-    assert "misses its latency target" in world.status.applications[0].reason
+    assert "of 3 ms at p99, 90.0 % accurate; too slow: " in world.status.applications[0].reason
+
+
+def test_a_choice_that_is_not_proven_the_best_is_said_with_its_bound(monkeypatch):
+    def hurried(problem):
+        return replace(arbitrate(problem), exact=False, bound=Bound("accuracy", -0.94, -0.97))
+
+    monkeypatch.setattr("dynofa_ros.manager.manager.arbitrate", hurried)
+    status = World("front").target().status.status
+    assert status.endswith("in time: accuracy 0.94 is chosen, 0.97 may be possible")
 
 
 def test_absent_statistics_allow_no_upward_move():
@@ -248,6 +272,35 @@ def test_absent_statistics_allow_no_upward_move():
     world.target(latency_ms=25.001)
     world.run(3.0)
     assert world.subnet() == "middle"
+
+
+def test_missing_statistics_are_said_and_end_with_the_next_ones():
+    world = World("front")
+    world.target()
+    assert world.run(2.0).status.remarks == ""
+    world.send_stats = False
+    assert world.run(4.0).status.remarks.startswith("no statistics of 'front' for 4.")
+    world.send_stats = True
+    assert world.run(0.4).status.remarks == ""
+
+
+def test_the_status_predicts_what_its_reason_says():
+    world = World("front")
+    world.target(latency_ms=40.0, objective=Objective.MIN_ENERGY)
+    for step in range(40):
+        world.slowdown["front"] = 1.0 + 0.05 * (step % 7)
+        status = world.run(STEP_S).status.applications[0]
+        assert f" in {status.predicted_latency_ms:.1f} of 40 ms " in status.reason
+
+
+def test_alternatives_and_decision_agree_on_the_energy_of_a_profile_without_a_reference_clock():
+    world = World()
+    points = tuple(replace(p, reference_mhz=math.nan) for p in POINTS)
+    world.slowdown["front"] = 1.0
+    world.take(world.manager.on_application(ApplicationInfo("front", points), world.now_s))
+    decision = world.target(latency_ms=100.0, objective=Objective.MIN_ENERGY).decisions[0]
+    assert world.max_mhz() < SPEC_MHZ
+    assert decision.alternatives[-1].predicted_energy_mj == pytest.approx(decision.predicted_energy_mj)
 
 
 def test_frozen_statistics_are_stale():
@@ -278,11 +331,12 @@ def test_a_frozen_board_allows_no_upward_move_and_says_so():
     for _ in range(30):
         world.manager.on_board_state(frozen, world.now_s)
         world.run(STEP_S)
-    assert "frozen" in world.status.status
+    assert "frozen" in world.status.remarks
+    assert world.status.remarks in world.status.status
     clocks = [d.limits[0].max_mhz for when, d in world.dvfs if when > world.now_s - 3.0]
     assert clocks == sorted(clocks)
     world.send_board = True
-    assert "frozen" not in world.run(2.0).status.status
+    assert world.run(2.0).status.remarks == ""
 
 
 def test_a_vanished_application_is_forgotten_and_comes_back_with_its_statistics():

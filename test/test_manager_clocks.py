@@ -207,3 +207,27 @@ def test_domains_that_are_named_twice_count_once():
     doubled = replace(state, clock_domains=state.clock_domains * 2, elements=state.elements * 2)
     front.take(front.manager.on_board_state(doubled, front.now_s + 0.1))
     assert front.status.applications[0].subnet == "large"
+
+
+def test_a_domain_that_is_read_above_its_pin_may_still_be_raised():
+    front = machine(25.0, objective=Objective.MIN_ENERGY)
+    assert front.limit().max_mhz == 300.0
+    front.read_mhz = 600.0  # stuck
+    front.run(2.0)
+    assert front.limit().max_mhz == 300.0
+    target = QosTarget("front", 6.0, objective=Objective.MIN_ENERGY)
+    front.take(front.manager.on_target(target, front.now_s))
+    front.run(0.4)
+    assert (front.limit().max_mhz, front.mhz) == (1000.0, 1000.0)
+    front.run(5.0)
+    assert (front.limit().max_mhz, front.mhz) == (1000.0, 1000.0)  # though 600 is read
+
+
+def test_a_pin_that_is_no_clock_of_the_domain_any_more_is_forgotten():
+    watch = ClockWatch()
+    watch.want({"gpu": 97.0}, 0.0)
+    table = (300.0, 600.0)
+    watch.take([ClockDomain("gpu", 300.0, available_mhz=table)], 1.0)
+    watch.take([ClockDomain("gpu", 300.0, available_mhz=table)], 2.0)
+    assert math.isnan(watch.fixed_mhz("gpu"))
+    assert (watch.request_mhz("gpu", 600.0), watch.words()) == (600.0, "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dynofa_ros.board.state import BoardState, ClockDomain, Element, ThermalZone
@@ -209,6 +211,7 @@ REPORTS = st.fixed_dictionaries(
     {
         "frames": st.integers(-3, 10), "period_ms": NUMBER, "overhead_ms": NUMBER, "slowdown": NUMBER,
         "slowdown_tail": NUMBER, "slowdown_tail_low": NUMBER, "slowdown_tail_high": NUMBER, "busy": NUMBER,
+        "slowdown_burst": NUMBER, "waited_ms": NUMBER, "inference_p50_ms": NUMBER,
         "element": st.sampled_from(["cpu", "gpu", ""]), "inferred_total": st.integers(0, 50),
         "subnet": st.sampled_from(["small", "large", "nobody"]),
     }
@@ -241,39 +244,130 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+SOUND = st.floats(1.0, 50.0)
+MOSTLY_SOUND = st.one_of(SOUND, SOUND, SOUND, NUMBER)
+ABSENT = st.sampled_from([math.nan, 0.0])
+OFFERS = st.lists(
+    st.builds(
+        OperatingPoint, st.sampled_from("abc"), st.sampled_from(["", "cpu/x/fp32/1"]),
+        st.sampled_from(["cpu", "cpu", "gpu"]), threads=st.integers(-1, 8), macs=MOSTLY_SOUND,
+        accuracy=st.floats(0.0, 1.02), latency_ms=MOSTLY_SOUND, latency_p95_ms=ABSENT | SOUND,
+        clock_domain=st.sampled_from(["", "cpu0", "gpu"]), clocked_fraction=st.floats(0.0, 1.0),
+        reference_mhz=ABSENT | MOSTLY_SOUND, energy_mj=ABSENT | MOSTLY_SOUND,
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(OFFERS, MOSTLY_SOUND)
+def test_points_are_refused_or_lead_to_finite_predictions(points, target_ms):
+    world = World()
+    world.slowdown["front"] = 1.0
+    with np.errstate(all="raise", under="ignore"):
+        try:
+            world.take(world.manager.on_application(ApplicationInfo("front", points), world.now_s))
+            world.target(latency_ms=target_ms)
+        except RefusedMessage as error:
+            assert "refused" in str(error)
+            return
+        world.run(1.0)
+    application = world.status.applications[0]
+    assert 0.0 < application.predicted_latency_ms < math.inf
+    assert 0.0 <= application.predicted_energy_mj < math.inf
+    assert 0.0 < world.status.predicted_power_w < math.inf
+
+
+def hear(manager, event, now_s):
+    """One message to the manager, and a step; what it decided."""
+    output = None
+    if isinstance(event, dict):
+        output = manager.on_stats(InferenceStats("front", **event), now_s)
+    elif isinstance(event, BoardState):
+        output = manager.on_board_state(event, now_s)
+    elif isinstance(event, QosTarget):
+        with contextlib.suppress(RefusedMessage):
+            output = manager.on_target(event, now_s)
+    elif event is not None:
+        manager.on_battery(event)
+        manager.on_temperature(event, now_s)
+    return list(filter(None, [output, manager.step(now_s)]))
+
+
+def check_decisions(output, sequence):
+    """They can be obeyed, and say of themselves what they predict. Returns the newest sequence."""
+    for decision in output.decisions:
+        assert decision.sequence > sequence
+        sequence = decision.sequence
+        assert (decision.subnet, decision.placement) in {point.key for point in POINTS}
+        assert decision.alternatives[-1].subnet == decision.subnet
+        assert decision.reason
+        if decision.feasible:
+            assert not decision.predicted_latency_ms > decision.target_latency_ms * (1.0 + 1e-6)
+            assert not decision.predicted_accuracy < decision.min_accuracy
+    for status in output.status.applications:
+        assert status.binding_constraint or status.feasible
+    assert output.status.feasible == all(status.feasible for status in output.status.applications)
+    assert output.status.status
+    return max(sequence, output.dvfs.sequence if output.dvfs else 0)
+
+
+def check_clocks(output, manager):
+    """Limits lie in the tables, and nothing is planned above a cap, or above what is read there."""
+    domains = {domain.name: domain for domain in manager._board._domains()}
+    for name, mhz in manager._settings.items():
+        lowest_mhz = min(f for f in domains[name].available_mhz if 1.0 <= f <= 1e5)
+        cap_mhz = domains[name].cap_mhz if domains[name].cap_mhz > 0.0 else math.inf
+        read_mhz = np.nan_to_num(domains[name].current_mhz)
+        assert mhz <= max(lowest_mhz, cap_mhz * 1.005, read_mhz)
+    for limit in output.dvfs.limits if output.dvfs else ():
+        assert 0.0 < limit.min_mhz <= limit.max_mhz < math.inf
+        table = [mhz for mhz in domains[limit.domain].available_mhz if 1.0 <= mhz <= 1e5]
+        assert {limit.min_mhz, limit.max_mhz} <= set(table)
+
+
+@settings(max_examples=200, deadline=None)
 @given(EVENTS)
 def test_whatever_is_said_it_never_raises_and_what_it_decides_can_be_obeyed(events):
     manager = Manager(ManagerConfig(low_battery=0.3), "m")
     manager.set_models(SPEC.models())
-    now_s, sequence = 0.0, 0
-    outputs = [manager.on_application(ApplicationInfo("front", POINTS), now_s)]
+    now_s = 0.0
+    sequence = check_decisions(manager.on_application(ApplicationInfo("front", POINTS), now_s), 0)
     for dt_s, event in events:
         now_s += dt_s
-        if isinstance(event, dict):
-            outputs.append(manager.on_stats(InferenceStats("front", **event), now_s))
-        elif isinstance(event, BoardState):
-            outputs.append(manager.on_board_state(event, now_s))
-        elif isinstance(event, QosTarget):
-            try:
-                outputs.append(manager.on_target(event, now_s))
-            except RefusedMessage:
-                outputs.append(manager.step(now_s))
-        elif event is not None:
-            manager.on_battery(event)
-            manager.on_temperature(event, now_s)
-        outputs.append(manager.step(now_s))
-    for output in filter(None, outputs):
-        for decision in output.decisions:
-            assert decision.sequence > sequence
-            sequence = decision.sequence
-            assert decision.subnet in {point.subnet for point in POINTS}
-            assert decision.alternatives[-1].subnet == decision.subnet
-            assert decision.reason
-        for limit in output.dvfs.limits if output.dvfs else ():
-            assert 0.0 < limit.min_mhz <= limit.max_mhz < math.inf
-        sequence = max(sequence, output.dvfs.sequence if output.dvfs else 0)
-        assert output.status.status
+        for output in hear(manager, event, now_s):
+            sequence = check_decisions(output, sequence)
+            check_clocks(output, manager)
+
+
+def settled_again(events):
+    """A world in which all that was said, and then a minute of telemetry as it should be."""
+    world = World("front", low_battery=0.3)
+    for dt_s, event in events:
+        world.now_s += dt_s
+        hear(world.manager, event, world.now_s)
+    world.inferred += 1000
+    world.send_stats = False
+    world.manager.on_battery(1.0)
+    world.stats("front")
+    world.target(latency_ms=18.0)
+    for _ in range(300):
+        world.stats("front", slowdown_burst=1.1, waited_ms=0.0, inference_p50_ms=8.0)
+        world.run(STEP_S)
+    return world
+
+
+NOTHING = settled_again([])
+
+
+@settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(EVENTS)
+def test_whatever_was_said_it_decides_as_if_nothing_had_been_after_a_minute_of_good_telemetry(events):
+    world = settled_again(events)
+    assert world.subnet() == NOTHING.subnet() == "middle"
+    assert world.max_mhz() == NOTHING.max_mhz()
+    assert world.status.status == NOTHING.status.status == "1 application: every target is met"
 
 
 @settings(max_examples=60, deadline=None)

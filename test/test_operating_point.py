@@ -82,6 +82,20 @@ def test_arrays_say_what_numbers_say(settings, table):
         ("placement", "gpu/tensorrt/fp16/0"),
         ("threads", -1),
         ("memory_mhz", (2133.0,)),
+        ("latency_ms", -1.0),
+        ("latency_ms", 1e-300),
+        ("latency_ms", 1e300),
+        ("latency_p95_ms", 9.99),
+        ("latency_p95_ms", -3.0),
+        ("latency_p95_ms", 1e12),
+        ("latency_p95_ms", math.inf),
+        ("reference_mhz", 1e-300),
+        ("reference_mhz", 1e300),
+        ("reference_mhz", -5.0),
+        ("macs", 1e300),
+        ("macs", -1.0),
+        ("energy_mj", 1e300),
+        ("accuracy", -0.1),
     ],
 )
 def test_refuses_points_that_contradict_themselves(field, value):
@@ -89,11 +103,26 @@ def test_refuses_points_that_contradict_themselves(field, value):
         replace(POINT, **{field: value}).validated()
 
 
+@pytest.mark.parametrize("field", ["latency_p95_ms", "reference_mhz", "energy_mj", "macs"])
+@pytest.mark.parametrize("unknown", [math.nan, 0.0])
+def test_what_was_not_measured_may_be_absent(field, unknown):
+    replace(POINT, **{field: unknown}).validated()
+    replace(POINT, latency_p95_ms=POINT.latency_ms).validated()  # nothing varied
+
+
+def test_a_refusal_names_point_field_value_and_rule():
+    told = r"'p' refused: latency_p95_ms = 5.0 must be at least latency_ms, at most 3.6e\+06, or NaN"
+    with pytest.raises(RefusedMessage, match=told):
+        replace(POINT, latency_p95_ms=5.0).validated()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("memory_mhz", (665.0, 665.0, 3199.0)),
         ("memory_mhz", (0.0, 665.0, 3199.0)),
+        ("memory_mhz", (1e-300, 665.0, 3199.0)),
+        ("memory_mhz", (665.0, 2133.0, 1e300)),
         ("memory_mhz", (665.0, 2133.0, math.nan)),
         ("memory_domain", ""),
         ("clocked_ms", (1.0, 1.0)),

@@ -130,3 +130,44 @@ def test_whatever_is_read_the_prediction_is_finite_and_rises_with_power(readings
         assert math.isfinite(offset)
         assert slope > 0.0
         assert observer.sigma_degc() >= 0.0
+
+
+def test_without_a_reading_uncertainty_grows_to_that_of_the_start_and_no_further():
+    bench = Bench()
+    start = ThermalObserver(MODEL)
+    start.take(math.nan, 5.0, 0.0)
+    bench.run(5.0, 60.0)
+    known_degc = bench.observer.sigma_degc()
+    for step in range(1, 500):
+        bench.observer.take(math.nan, 5.0, bench.now_s + 60.0 * step)
+    assert known_degc < 1.0 < bench.observer.sigma_degc() <= start.sigma_degc()
+    assert bench.observer.temperature_degc() == pytest.approx(
+        MODEL.temperature_degc(MODEL.steady(5.0)), abs=1.5
+    )
+
+
+@pytest.mark.parametrize("wrong_s", [0.1, 3.5, 20.0])
+@pytest.mark.parametrize("wrong_degc", [0.0, 100.0])
+def test_wrong_readings_are_forgotten_though_the_right_one_never_moves(wrong_degc, wrong_s):
+    """Also where nothing was read for a while before."""
+    steady_degc = MODEL.temperature_degc(MODEL.steady(5.0))
+    observer = ThermalObserver(MODEL)
+    observer.take(steady_degc, 5.0, 0.0)
+    for step in range(round(wrong_s * 10)):
+        observer.take(wrong_degc, 5.0, 5.0 + 0.1 * step)
+    for step in range(600):
+        observer.take(steady_degc, 5.0, 26.0 + 0.1 * step)
+    a, b = observer.prediction(30.0)
+    assert observer.trouble == ""
+    assert observer.temperature_degc() == pytest.approx(steady_degc, abs=0.5)
+    assert a + b * 5.0 == pytest.approx(steady_degc, abs=3.0)
+
+
+def test_a_single_wrong_reading_after_a_silence_counts_for_nothing():
+    observer = ThermalObserver(MODEL)
+    for step in range(100):
+        observer.take(48.4, 5.0, 0.1 * step)
+    before_degc = observer.temperature_degc()
+    observer.take(100.0, 5.0, 20.0)
+    assert observer.temperature_degc() == pytest.approx(before_degc, abs=0.5)
+    assert observer.trouble == "the temperature jumps to 100.0 degC"

@@ -1,4 +1,4 @@
-"""The compiled branch and bound, src/arbiter_kernel.cpp, loaded with ctypes: it runs without the GIL.
+"""The compiled arbiter, src/arbiter, loaded with ctypes: it runs without the GIL.
 
 It is optional. Without it search.py does the same with numpy; both are exact, and where the budget runs out
 they may stop at different choices.
@@ -7,20 +7,23 @@ they may stop at different choices.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+import itertools
+import math
+from array import array
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Union
 
-import numpy as np
 import numpy.typing as npt
 
 from dynofa_ros.compiled import load_library
-from dynofa_ros.manager.choice import Choices, Question
+from dynofa_ros.manager.choice import Question
+from dynofa_ros.manager.chosen import Figures
+from dynofa_ros.manager.found import Found, bound_of
 from dynofa_ros.manager.layout import Layout
-from dynofa_ros.manager.power_model import FloatArray
 from dynofa_ros.manager.remembered import Remembered
-from dynofa_ros.manager.settings import IndexArray
-from dynofa_ros.manager.tables import BoolArray
+from dynofa_ros.manager.tables import current_merit, forbidden_points, parameters, switch_use
 
 LIBRARY = "_arbiter_kernel"
 CODES = {
@@ -29,157 +32,172 @@ CODES = {
 }  # fmt: skip
 """Numbers as in the kernel."""
 
-_COUNTS = (
-    *("apps", "settings", "entries", "elements", "terms", "segments", "groups", "candidates", "budget"),
-    *("flaws", "flawless"),
+
+Memory = Union["array[float]", "array[int]", npt.NDArray[Any]]
+
+_LAYOUT_ARRAYS = (
+    *("time_ms", "active_w", "mhz", "point", "app_of", "element_of", "domain_of", "share_of"),
+    *("merit", "accuracy", "start", "segment_app", "segment_of", "only_element"),
 )
-_OF_TABLES = ("overrun", "excess", "shortfall", "caution", "wanted", "busy", "power_w", "of_target")
-_ARRAYS = (
-    *("overrun", "excess", "shortfall", "caution", "wanted", "merit", "busy", "power_w"),
-    *("of_target", "occupied_ms", "share", "element", "guarded", "kept"),
-    *("start", "segment_app", "segment_of", "alone", "least_w", "least_busy"),
-    *("background_w", "change_w", "candidate", "only_element", "order", "target_ms", "margin", "limit"),
-    *("allowance_ms", "code", "concerned", "floor"),
-)
+
+
+class _Layout(ctypes.Structure):
+    """`DynofaArbiterLayout` of src/arbiter/job.h."""
+
+    _fields_ = (
+        *(
+            (name, ctypes.c_int64)
+            for name in ("apps", "settings", "entries", "elements", "segments", "groups")
+        ),
+        *((name, ctypes.c_void_p) for name in _LAYOUT_ARRAYS),
+    )
 
 
 class _Job(ctypes.Structure):
-    """`DynofaArbiterJob` of src/arbiter_kernel.cpp."""
+    """`DynofaArbiterJob` of src/arbiter/job.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in _COUNTS),
-        *((name, ctypes.c_void_p) for name in _ARRAYS),
-        ("most_w", ctypes.c_double),
-        ("known", ctypes.c_int64),
-        ("setting", ctypes.c_int64),
-        ("entry", ctypes.c_void_p),
-        ("values", ctypes.c_void_p),
+        ("layout", ctypes.POINTER(_Layout)),
+        *((name, ctypes.c_int64) for name in ("terms", "budget", "flaws")),
+        *((name, ctypes.c_void_p) for name in ("pair", "app", "current", "current_mhz", "forbidden")),
+        *((name, ctypes.c_void_p) for name in ("background_w", "change_w", "limit", "order")),
+        *((name, ctypes.c_void_p) for name in ("allowance_ms", "code", "concerned", "floor")),
+        ("limit_w", ctypes.c_double),
+        *((name, ctypes.c_int64) for name in ("known", "setting", "nodes")),
+        *((name, ctypes.c_void_p) for name in ("entry", "values")),
         ("left_out", ctypes.c_int64),
-        ("nodes", ctypes.c_int64),
         ("bound", ctypes.c_void_p),
     )
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search leads to."""
-
-    best: Choices
-    values: FloatArray
-    bound: FloatArray | None
-    """Terms that nothing left out undercuts; None where nothing was left out."""
-    nodes: int
-
-
 class ArbiterKernel:
-    """The library's function."""
+    """The library's functions."""
 
     def __init__(self, file: Path) -> None:
         """Load the library. OSError or AttributeError where it does not load or is another one."""
         library = ctypes.CDLL(str(file))
-        self._search = library.dynofa_arbiter_search
-        job_bytes = library.dynofa_arbiter_job_bytes
-        job_bytes.restype = ctypes.c_int64
-        if job_bytes() != ctypes.sizeof(_Job):
+        self._solve, self._evaluate = library.dynofa_arbiter_solve, library.dynofa_arbiter_evaluate
+        self._evaluate.restype = None
+        size = library.dynofa_arbiter_bytes
+        size.restype = ctypes.c_int64
+        if size() != ctypes.sizeof(_Layout) + ctypes.sizeof(_Job):
             raise OSError(f"{file} belongs to another version: build the package again")
         self.file = file
 
-    def search(
-        self, alone: Choices, of_setting: IndexArray, kept: BoolArray, most_w: float, budget: int
-    ) -> Found | None:
-        """Search the settings of these open choices among the entries `kept`.
-
-        `of_setting` has what every application takes alone, shape (applications, settings of the board).
-        None where no choice keeps the power.
+    def solve(self, question: Question, budget: int) -> Found:
+        """The best choice, or the best until `budget` partial choices were examined.
 
         Raises:
-            RuntimeError: the kernel refuses the job: a defect.
+            RuntimeError: the kernel refuses the job or finds nothing: a defect.
 
         """
-        question = alone.question
-        held: list[object] = [of_setting, kept, alone.setting, question.change_w]
-        entry, values = np.zeros(len(of_setting), np.int64), np.zeros(len(question.kinds))
-        bound = np.zeros(len(question.kinds))
-        job = _Job(
-            **_layout_fields(question.layout),
-            **_question_fields(question, held),
-            candidates=len(alone),
-            budget=budget,
-            flawless=alone.flawless,
-            alone=_address(of_setting),
-            kept=_address(kept),
-            candidate=_address(alone.setting),
-            most_w=most_w,
-            entry=_address(entry),
-            values=_address(values),
-            bound=_address(bound),
+        posed = _Posed.of(question)
+        job, terms = posed.job, len(question.kinds)
+        job.budget, job.known, job.nodes, job.left_out = budget, 0, 0, 0
+        entry, values, bound = array("q", bytes(8 * posed.apps)), _zeros(terms), _zeros(terms)
+        job.entry, job.values, job.bound = _address(entry), _address(values), _address(bound)
+        if self._solve(ctypes.byref(job)) or not job.known:
+            raise RuntimeError(f"the arbiter's kernel finds no choice for {posed.apps} applications")
+        left_out = bound_of(question, values, bound) if job.left_out else None
+        return Found(job.setting, tuple(entry), tuple(values), left_out, job.nodes)
+
+    def evaluate(self, question: Question, entries: tuple[int, ...]) -> tuple[Figures, ...]:
+        """What the entries of a complete choice lead to."""
+        posed, width = _Posed.of(question), len(Figures._fields)
+        entry, figures = array("q", entries), _zeros(width * len(entries))
+        self._evaluate(
+            ctypes.byref(posed.job), ctypes.c_void_p(_address(entry)), ctypes.c_void_p(_address(figures))
         )
-        if self._search(ctypes.byref(job)):
-            raise RuntimeError(f"arbiter kernel refuses a job with {len(of_setting)} applications")
-        if not job.known:
-            return None
-        best = Choices(question, np.array([job.setting]), entry[:, None])
-        return Found(best, values, bound if job.left_out else None, job.nodes)
+        return tuple(Figures(*figures[at : at + width]) for at in range(0, len(figures), width))
 
 
-_OF_LAYOUT: Remembered[tuple[dict[str, int], list[object]]] = Remembered(16)
+class _Posed:
+    """A question in the kernel's terms; holds the memory that the job points to."""
+
+    def __init__(self, question: Question) -> None:
+        problem, layout = question.problem, question.layout
+        self.apps = len(problem.applications)
+        self.laid_out = _OF_LAYOUT.get([layout], (), lambda: _LaidOut(layout))
+        self.arrays: dict[str, Memory] = {
+            "pair": array("d", itertools.chain.from_iterable(parameters(problem, layout.elements))),
+            "app": array("d", itertools.chain.from_iterable(_applications(question))),
+            "current": array("q", _currents(question)),
+            "current_mhz": array("d", [*(table.current_mhz for table in problem.clocks), math.nan]),
+            "background_w": question.background_w,
+            "change_w": question.change_w,
+            "limit": array("d", [problem.limit(name) for name in layout.elements]),
+            "order": array("q", [a for level in question.levels for a in level]),
+            "code": array("q", [CODES[kind.name] for kind in question.kinds]),
+            "concerned": array("q", [sum(1 << a for a in kind.apps) for kind in question.kinds]),
+            "floor": question.floor,
+        }
+        forbidden = forbidden_points(problem, layout)
+        if forbidden:
+            self.arrays["forbidden"] = array("b", bytes(len(layout.app_of)))
+            for point in forbidden:
+                self.arrays["forbidden"][point] = 1
+        if question.coupled:
+            self.arrays["allowance_ms"] = question.allowance_ms
+        self.job = _Job(
+            layout=ctypes.pointer(self.laid_out.fields),
+            terms=len(question.kinds),
+            flaws=question.flaws,
+            limit_w=question.limit_w,
+            **{name: _address(memory) for name, memory in self.arrays.items()},
+        )
+
+    @classmethod
+    def of(cls, question: Question) -> _Posed:
+        """Kept for the last two questions."""
+        return _POSED.get([question], (), lambda: cls(question))
 
 
-def _layout_fields(layout: Layout) -> dict[str, int]:
-    """What stays the same from decision to decision."""
-    return _OF_LAYOUT.get([layout], (), lambda: _laid_out(layout))[0]
+class _LaidOut:
+    """A layout in the kernel's terms."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.only_element = array("q", layout.only_element)
+        arrays = {name: getattr(layout, name) for name in _LAYOUT_ARRAYS if name != "only_element"}
+        self.fields = _Layout(
+            apps=len(layout.only_element),
+            settings=layout.settings.count,
+            entries=len(layout.point),
+            elements=len(layout.elements),
+            segments=len(layout.start),
+            groups=layout.segment_of.shape[1],
+            only_element=_address(self.only_element),
+            **{name: _address(values) for name, values in arrays.items()},
+        )
 
 
-def _laid_out(layout: Layout) -> tuple[dict[str, int], list[object]]:
-    arrays = {
-        name: getattr(layout, name) for name in ("share", "element", "start", "segment_app", "segment_of")
-    }
-    arrays["merit"] = layout.entry_merit
-    arrays["only_element"] = np.array(layout.only_element, dtype=np.int64)
-    fields = {
-        "apps": len(layout.only_element),
-        "settings": layout.settings.count,
-        "entries": len(layout.point),
-        "elements": len(layout.elements),
-        "segments": len(layout.start),
-        "groups": layout.segment_of.shape[1],
-        **{name: _address(values) for name, values in arrays.items()},
-    }
-    return fields, list(arrays.values())
+_POSED: Remembered[_Posed] = Remembered(2)
+_OF_LAYOUT: Remembered[_LaidOut] = Remembered(64)
 
 
-def _question_fields(question: Question, held: list[object]) -> dict[str, int]:
-    """What belongs to this decision; `held` keeps alive what is made here."""
-    tables, apps = question.tables, question.problem.applications
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        "background_w": question.background_w,
-        "change_w": question.change_w,
-        "least_w": question.least_power_w,
-        "order": np.array([a for level in question.levels for a in level], dtype=np.int64),
-        "target_ms": np.array([app.latency_ms for app in apps]),
-        "margin": np.array([app.margin for app in apps]),
-        "limit": question.limits,
-        "code": np.array([CODES[kind.name] for kind in question.kinds], dtype=np.int64),
-        "concerned": np.array([sum(1 << a for a in kind.apps) for kind in question.kinds], dtype=np.int64),
-        "floor": question.floor,
-        "guarded": tables.guarded,
-    }
-    for name in _OF_TABLES:
-        arrays[name] = getattr(tables, name)
-    if max(question.layout.only_element) >= 0:
-        arrays["least_busy"] = question.least_busy
-    if question.coupled:
-        arrays |= {"allowance_ms": question.allowance_ms, "occupied_ms": question.occupied_ms}
-    held.append(arrays)
-    fields = {name: _address(values) for name, values in arrays.items()}
-    return {**fields, "terms": len(question.kinds), "flaws": question.flaws}
+def _applications(question: Question) -> Iterator[tuple[float, float, float, float]]:
+    """`DynofaArbiterApplication`, one after the other."""
+    problem, layout = question.problem, question.layout
+    for app, first in zip(problem.applications, layout.first_point, strict=False):
+        yield app.latency_ms, app.margin, current_merit(app, first, layout), switch_use(problem, app)
 
 
-def _address(values: npt.NDArray[np.generic]) -> int:
-    """Where the values begin: they lie one after the other, which `ArbiterKernel.search` relies on."""
-    if not values.flags.c_contiguous:
+def _currents(question: Question) -> list[int]:
+    """The point that each application runs, numbered through; -1 where there is none."""
+    pairs = zip(question.problem.applications, question.layout.first_point, strict=False)
+    return [-1 if app.current is None else first + app.current for app, first in pairs]
+
+
+def _zeros(count: int) -> array[float]:
+    return array("d", bytes(8 * count))
+
+
+def _address(memory: Memory) -> int:
+    """Where the values begin: they lie one after the other."""
+    if isinstance(memory, array):
+        return memory.buffer_info()[0]
+    if not memory.flags.c_contiguous:
         raise ValueError("the kernel takes contiguous arrays only: a defect")
-    return int(values.__array_interface__["data"][0])
+    return int(memory.__array_interface__["data"][0])
 
 
 @lru_cache(maxsize=1)

@@ -7,49 +7,40 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from dynofa_ros.board.state import BoardState, ClockDomain, Element, ThermalZone
+from dynofa_ros.board.state import BoardState, ClockDomain, Element
 from dynofa_ros.manager.clock_watch import ClockWatch
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.operating_point import HIGHEST_MHZ, LOWEST_MHZ
+from dynofa_ros.manager.others import OthersLoad
 from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.manager.power_telemetry import PowerTelemetry
 from dynofa_ros.manager.problem import ArbiterElement, ClockTable, HeatLimit
 from dynofa_ros.manager.sticky import Sticky
 from dynofa_ros.manager.thermal_model import ThermalObserver
+from dynofa_ros.manager.thermal_zones import ThermalZones
 
-LOWEST_MHZ, HIGHEST_MHZ = 1.0, 1e5
-"""Clocks outside are no clocks."""
-COLDEST_DEGC, HOTTEST_DEGC = -60.0, 200.0
-"""Readings outside are no temperatures."""
-STILL_S = 5.0
-"""A zone that does not move for so long while another one does is stuck."""
-MOVING_S = 0.5
-EXTERNAL_S = 5.0
-GOVERNED_LOAD = 0.7
-"""Load around which the kernel's governors settle [1]."""
 HOT_DEGC = 3.0
 """Throttling that begins closer to the trip point is blamed on heat, else on current."""
 SAME = 0.005
 """Relative difference of a cap and a table's clock that mean the same, as drivers round them."""
-BACKGROUND_STEP, NO_BACKGROUND = 0.1, 0.02
 HEAT_STEP_DEGC, HEAT_STEP_SHARE = 0.5, 0.15
 """The predicted temperature moves in steps of half a degree, or of a share of the distance to the limit."""
 
-Named = TypeVar("Named", Element, ClockDomain, ThermalZone)
+Named = TypeVar("Named", Element, ClockDomain)
 
 
 @dataclass(frozen=True)
 class Caution:
-    """Why nothing may move upward now, or ""; `clocks`: they may not be lowered either."""
+    """What the board's state forbids now, with its reason for people; "" where nothing is forbidden."""
 
     reason: str = ""
+    upward: bool = False
+    """Nothing may move upward."""
     clocks: bool = False
-
-
-@dataclass
-class _Zone:
-    degc: float = math.nan
-    moved_s: float = -math.inf
+    """Clocks may not be lowered either."""
+    unwatched: bool = False
+    """The temperature is not known: nothing may move above what is known to be sustained."""
 
 
 class BoardView:
@@ -65,12 +56,9 @@ class BoardView:
         self._thermal: ThermalObserver | None = None
         self._clock_domains: tuple[ClockDomain, ...] = ()
         self._read_s: dict[str, float] = {}
-        self._external_degc, self._external_s = math.nan, -math.inf
-        self._zones: dict[str, _Zone] = {}
-        self._background: dict[str, Sticky] = {}
-        self._alone: dict[str, float] = {}
-        """How busy others keep each element by themselves: on one without cores busy times overlap by chance,
-        1 - load = (1 - own) (1 - others)."""
+        self._zones = ThermalZones()
+        self._elements: tuple[Element, ...] = ()
+        self._others = OthersLoad()
         self._heat_degc = Sticky(0.0, HEAT_STEP_DEGC)
         self._fresh_s = -math.inf
         self._throttled_by_heat = False
@@ -90,6 +78,8 @@ class BoardView:
             return False
         before, choices = {d.name: d.current_mhz for d in self._domains()}, self._choices()
         self._clock_domains = self._remembered_domains(state)
+        self._elements = self._remembered_elements(state)
+        self._zones.take(state.zones, previous is None or previous.board == state.board)
         self.state, self._fresh_s = state, now_s
         if state.throttling and not (previous and previous.throttling):
             self._throttled_by_heat = self._hottest_degc(now_s) > self._trip_degc(None) - HOT_DEGC
@@ -100,14 +90,15 @@ class BoardView:
                 if moved and not self.watch.wants(domain.name, domain.current_mhz):
                     self.clock_moved_s[domain.name] = now_s
         if self._power is not None and self._thermal is not None:
-            self._power.take(replace(state, clock_domains=self._clock_domains), own_busy, now_s)
+            known = replace(state, clock_domains=self._clock_domains, elements=self._elements)
+            self._power.take(known, own_busy, now_s)
             self._thermal.take(self._hottest_degc(now_s), self._power.power_w, now_s)
         refused = self.watch.take(self._domains(), now_s)
         return refused or previous is None or choices != self._choices()
 
     def take_temperature(self, temperature_degc: float, now_s: float) -> None:
-        """Take a temperature from elsewhere; it is believed for EXTERNAL_S."""
-        self._external_degc, self._external_s = temperature_degc, now_s
+        """Take a temperature from elsewhere; it counts like one of the zones, for a while."""
+        self._zones.take_external(temperature_degc, now_s)
 
     def caution(self, now_s: float, config: ManagerConfig) -> Caution:
         """What the board's state forbids. One that was never seen does not hold anything back."""
@@ -115,16 +106,27 @@ class BoardView:
             return Caution()
         if now_s - self._fresh_s > config.board_timeout_s:
             silent_s = now_s - self._fresh_s
-            return Caution(f"board state is frozen or absent since {silent_s:.1f} s: no upward moves", True)
+            reason = f"board state is frozen or absent for {silent_s:.1f} s: no upward moves"
+            return Caution(reason, upward=True, clocks=True, unwatched=self._heat_matters(config))
         if self.state.throttling and not (self._throttled_by_heat and self._thermal):
-            return Caution("the board is throttling: no upward moves")
-        if (
-            self.models is None
-            and self._hottest_degc(now_s) >= self._trip_degc(config) - config.thermal_margin_degc
-        ):
-            hottest_degc = self._hottest_degc(now_s)
-            return Caution(f"{hottest_degc:.0f} degC is close to the trip point: no upward moves")
+            return Caution("the board is throttling: no upward moves", upward=True)
+        return self._heat_caution(now_s, config)
+
+    def _heat_caution(self, now_s: float, config: ManagerConfig) -> Caution:
+        if not self._heat_matters(config):
+            return Caution()
+        trip_degc, hottest_degc = self._trip_degc(config), self._hottest_degc(now_s)
+        if math.isnan(hottest_degc):
+            reason = "no temperature is read: nothing above what is known to be sustained"
+            return Caution(reason, unwatched=True)
+        if hottest_degc >= trip_degc - config.thermal_margin_degc:
+            reason = f"{hottest_degc:.0f} degC is close to the trip point: no upward moves"
+            return Caution(reason, upward=True)
         return Caution()
+
+    def _heat_matters(self, config: ManagerConfig) -> bool:
+        """Whether only a reading can tell heat: no model predicts it, and there is a trip point to reach."""
+        return self.models is None and not math.isnan(self._trip_degc(config))
 
     def remarks(self) -> str:
         """What is wrong with sensors and clocks without forbidding anything, for people; "" if nothing."""
@@ -133,16 +135,24 @@ class BoardView:
         return "; ".join(filter(None, [*believed, self.watch.words()]))
 
     def clock_tables(
-        self, used: Iterable[str], limits: Mapping[str, float], hold: Iterable[str]
+        self,
+        used: Iterable[str],
+        limits: Mapping[str, float],
+        hold: Iterable[str],
+        actuation_ms: float = 0.0,
     ) -> tuple[ClockTable, ...]:
         """Tables of the writable domains in `used`, none above the domain's cap or what the board grants.
 
         Those in `hold` do not go below their limit in force. Other domains stay untouched: what else runs
-        on them is not known here.
+        on them is not known here. `actuation_ms` counts for domains that the board's model does not know.
         """
         held, wanted = frozenset(hold), frozenset(used)
+        known_ms = self.models.actuation_ms if self.models else {}
         return tuple(
-            self._table(d, limits.get(d.name, math.nan), d.name in held)
+            replace(
+                self._table(d, limits.get(d.name, math.nan), d.name in held),
+                change_ms=known_ms.get(d.name, actuation_ms),
+            )
             for d in self._domains()
             if d.writable and d.name in wanted and _clocks(d)
         )
@@ -150,36 +160,13 @@ class BoardView:
     def _table(self, domain: ClockDomain, limit_mhz: float, hold: bool) -> ClockTable:
         fixed_mhz = self.watch.fixed_mhz(domain.name)
         if not math.isnan(fixed_mhz):
-            return ClockTable(domain.name, (fixed_mhz,), _clocks(domain)[-1], fixed_mhz)
+            higher = _table(domain, fixed_mhz, self.watch.ceiling_mhz(domain.name), hold=True)
+            above = (mhz for mhz in higher.available_mhz if mhz > fixed_mhz * (1.0 + SAME))
+            return replace(higher, available_mhz=(fixed_mhz, *above), current_mhz=fixed_mhz)
         unread = not domain.current_mhz > 0.0
         table = _table(domain, limit_mhz, self.watch.ceiling_mhz(domain.name), hold or unread)
-        return replace(table, released_mhz=self._released_mhz(domain, table, math.isnan(limit_mhz)))
-
-    def _released_mhz(self, domain: ClockDomain, table: ClockTable, released: bool) -> float:
-        """The least clock of the table at or above what the domain's governor chooses by itself.
-
-        NaN where nobody else uses it. That is what is read now where the domain is `released`. While it is
-        limited, with the load b of others: f b / GOVERNED_LOAD, as governors aim at that load; the highest
-        where b is above it, since what they would use of a higher clock is not known.
-        """
-        busy = max((self._alone.get(e.name, 0.0) for e in self._elements_of(domain.name)), default=0.0)
-        if not domain.current_mhz > 0.0 or busy == 0.0:
-            return math.nan
-        if released:
-            wanted_mhz = domain.current_mhz
-        elif busy > GOVERNED_LOAD:
-            wanted_mhz = math.inf
-        else:
-            wanted_mhz = domain.current_mhz * busy / GOVERNED_LOAD
-        at_least = (mhz for mhz in table.available_mhz if mhz >= wanted_mhz * (1.0 - SAME))
-        return next(at_least, table.available_mhz[-1])
-
-    def _elements_of(self, domain: str) -> tuple[Element, ...]:
-        return tuple(e for e in self.state.elements if e.clock_domain == domain) if self.state else ()
-
-    def _background_of(self, element: str) -> float:
-        step = self._background.get(element)
-        return 0.0 if step is None or math.isnan(step.value) else min(max(step.value, 0.0), 1.0)
+        released = math.isnan(limit_mhz)
+        return replace(table, released_mhz=self._others.released_mhz(domain, table, self._elements, released))
 
     def other_clocks(self, chosen: set[str]) -> dict[str, float]:
         """Clocks of the domains that are not chosen [MHz]."""
@@ -194,23 +181,21 @@ class BoardView:
         if self.state is None:
             return ()
         return tuple(
-            ArbiterElement(e.name, e.cores, self._others(e, own_busy.get(e.name, 0.0)), exclusive=True)
-            for e in _unique(self.state.elements)
+            ArbiterElement(e.name, e.cores, self._others.share(e, own_busy.get(e.name, 0.0)), exclusive=True)
+            for e in self._elements
         )
 
-    def _others(self, element: Element, own: float) -> float:
-        measured = _share(element.load - own)
-        self._alone[element.name] = 0.0
-        if measured > NO_BACKGROUND:
-            beside = 1.0 - (1.0 - _share(element.load)) / max(1.0 - own, NO_BACKGROUND)
-            self._alone[element.name] = measured if element.cores > 0 else _share(beside)
-        step = self._background.setdefault(element.name, Sticky(0.0, BACKGROUND_STEP))
-        step.follow(measured if measured > NO_BACKGROUND else -BACKGROUND_STEP)
-        return self._background_of(element.name)
+    def cores(self) -> dict[str, int]:
+        """Cores online of each element that was ever read; 0 where that has no meaning."""
+        return {element.name: element.cores for element in self._elements}
 
     def power(self) -> BoardPowerModel | None:
         """The power model, corrected by what was measured; None without a model."""
         return self._power.model if self._power else None
+
+    def reads_temperature(self, now_s: float) -> bool:
+        """Whether some temperature is read now."""
+        return not math.isnan(self._hottest_degc(now_s))
 
     def heat(self, config: ManagerConfig) -> HeatLimit | None:
         """The temperature constraint; None without a model, a trip point or any board state yet."""
@@ -248,6 +233,14 @@ class BoardView:
         known = {d.name for d in lost}
         return (*read.values(), *lost, *(d for d in others if d.name not in known))
 
+    def _remembered_elements(self, state: BoardState) -> tuple[Element, ...]:
+        """Elements of the state; of those that are absent now what was known of them, without a load."""
+        read = _unique(state.elements)
+        if self.state is None or self.state.board != state.board:
+            return read
+        names = {element.name for element in read}
+        return (*read, *(replace(e, load=math.nan) for e in self._elements if e.name not in names))
+
     def unread(self, domain: str, since_s: float) -> bool:
         """Whether the clock of a domain was not read any more after `since_s`."""
         return self._read_s.get(domain, -math.inf) < since_s
@@ -261,29 +254,13 @@ class BoardView:
         return (self.state.board, self.state.throttling, domains, cores)
 
     def _hottest_degc(self, now_s: float) -> float:
-        """The hottest zone that moves; a reading that is no temperature does not count."""
-        zones = _unique(self.state.zones) if self.state else ()
-        readings = {z.name: z.temperature_degc for z in zones}
-        if now_s - self._external_s <= EXTERNAL_S:
-            readings[""] = self._external_degc
-        readings = {name: t for name, t in readings.items() if COLDEST_DEGC < t < HOTTEST_DEGC}
-        for name, degc in readings.items():
-            zone = self._zones.setdefault(name, _Zone())
-            if zone.degc != degc:
-                zone.degc, zone.moved_s = degc, now_s
-        newest_s = max((self._zones[name].moved_s for name in readings), default=-math.inf)
-        moving = now_s - newest_s <= MOVING_S
-        believed = [
-            degc
-            for name, degc in readings.items()
-            if not (moving and now_s - self._zones[name].moved_s > STILL_S)
-        ]
-        return max(believed, default=math.nan)
+        return self._zones.hottest_degc(now_s)
 
     def _trip_degc(self, config: ManagerConfig | None) -> float:
-        zones = self.state.zones if self.state else ()
-        trips = [z.trip_degc for z in zones if 0.0 < z.trip_degc < HOTTEST_DEGC]
-        return min(trips, default=config.trip_degc if config else math.nan)
+        """The first trip point: of the zones, else of the configuration, else of the board's model."""
+        modelled_degc = self.models.trip_degc if self.models else math.nan
+        known = (self._zones.trip_degc, config.trip_degc if config else math.nan, modelled_degc)
+        return next((degc for degc in known if math.isfinite(degc)), math.nan)
 
 
 def _unique(items: tuple[Named, ...]) -> tuple[Named, ...]:
@@ -313,7 +290,3 @@ def _table(domain: ClockDomain, limit_mhz: float, ceiling_mhz: float, hold: bool
     if hold and not math.isnan(limit_mhz):
         allowed = tuple(mhz for mhz in allowed if mhz >= limit_mhz - 1e-3)
     return ClockTable(domain.name, allowed, full_mhz=everything[-1], current_mhz=limit_mhz)
-
-
-def _share(value: float) -> float:
-    return min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0

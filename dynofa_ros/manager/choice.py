@@ -3,18 +3,6 @@
 A choice may be partial: of an *open* application it holds the point that it would take alone. Then the
 terms bound from below whatever completes the choice, because open applications add nothing that couples
 (waiting, and busy time beyond what they cannot avoid).
-
-    waiting            W_ab = max(0, t_b - (1 - q_a) T_b / n)
-    latency of a       own latency + sum over b of W_ab
-
-for the others b on the same exclusive element beside which a does not fit: t_b median inference time and
-T_b period of b, q_a percentile, n the number of others that may be there. With unrelated phases a frame
-of a finds b at work with a remaining time above w in a share (t_b - w) / T_b of the cases, and each of
-the n others may use up an n-th of 1 - q_a (Boole's inequality). At most one inference of each is in
-front, since every application holds one frame at a time. Cameras of equal periods keep their phase, though:
-where it was measured how long a waits while b takes t_b now, waiting grows at most by what t_b grows,
-
-    W_ab = max(0, t_b - max((1 - q_a) T_b / n, t_b now - waited_a / n))
 """
 
 from __future__ import annotations
@@ -22,20 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
+from dynofa_ros.manager.background import background_w, change_w
 from dynofa_ros.manager.layout import Layout
 from dynofa_ros.manager.power_model import FloatArray
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput
+from dynofa_ros.manager.problem import ArbiterInput
 from dynofa_ros.manager.remembered import Remembered
 from dynofa_ros.manager.settings import IndexArray
 from dynofa_ros.manager.tables import Tables, least_alone
+from dynofa_ros.manager.waiting import allowances_ms, coupled_elements
 
 TOLERANCE = 1e-9
-SAME_PERIOD = 0.01
-"""Relative difference of periods up to which two cameras count as in step."""
 FITS = 1.0 + 1e-9
 
 
@@ -49,46 +37,47 @@ class Kind:
 
 @dataclass(frozen=True)
 class Question:
-    """A problem with everything evaluated that choices are made of."""
+    """A problem with what choices are made of, evaluated when it is asked for."""
 
     problem: ArbiterInput
     layout: Layout
-    tables: Tables
-    background_w: FloatArray
-    """Power without the applications, shape (settings,); zero without a model."""
-    change_w: FloatArray
-    """Energy of changing clocks over the horizon, shape (settings,)."""
-    levels: tuple[tuple[int, ...], ...]
-    """Applications by falling priority, equal ones together."""
-    wanting: tuple[tuple[int, ...], ...]
-    """The same, only those that maximise accuracy."""
-    allowance_ms: FloatArray
-    """(1 - q_a) T_b / n, shape (applications, applications, elements); infinite where nobody waits."""
-    coupled: frozenset[int]
-    """Elements on which somebody may wait."""
 
     @classmethod
     def of(cls, problem: ArbiterInput) -> Question:
-        """Evaluate the tables; kept for the last two problems."""
-        return _QUESTIONS.get([problem], (), lambda: cls._built(problem))
+        """Kept for the last two problems."""
+        return _QUESTIONS.get([problem], (), lambda: cls(problem, Layout.of(problem)))
 
-    @classmethod
-    def _built(cls, problem: ArbiterInput) -> Question:
-        layout = Layout.of(problem)
-        tables = Tables.of(problem, layout)
-        background = layout.idle_w
-        for element in problem.elements:
-            if problem.power is not None and element.background > 0.0:
-                background = background + element.background * layout.element_w[element.name]
-        apps = problem.applications
+    @cached_property
+    def tables(self) -> Tables:
+        """What every entry leads to."""
+        return Tables.of(self.problem, self.layout)
+
+    @cached_property
+    def background_w(self) -> FloatArray:
+        """Power without the applications, shape (settings,); zero without a model."""
+        return background_w(self.problem)
+
+    @cached_property
+    def change_w(self) -> FloatArray:
+        """Energy of changing clocks over the horizon, shape (settings,)."""
+        return change_w(self.problem, self.background_w)
+
+    @cached_property
+    def coupled(self) -> frozenset[int]:
+        """Elements on which somebody may wait."""
+        return coupled_elements(self.problem, self.layout)
+
+    @cached_property
+    def allowance_ms(self) -> FloatArray:
+        """(1 - q_a) T_b / n, shape (applications, applications, elements); infinite where nobody waits."""
+        return allowances_ms(self.problem, self.layout)
+
+    @cached_property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """Applications by falling priority, equal ones together."""
+        apps = self.problem.applications
         priorities = sorted({app.priority for app in apps}, reverse=True)
-        levels = [tuple(a for a, app in enumerate(apps) if app.priority == p) for p in priorities]
-        wanting = [tuple(a for a in level if apps[a].objective == 0) for level in levels]
-        allowance, coupled = _allowances(problem, layout)
-        return cls(
-            problem, layout, tables, background, _change_w(problem, layout, background), tuple(levels),
-            tuple(level for level in wanting if level), allowance, coupled,
-        )  # fmt: skip
+        return tuple(tuple(a for a, app in enumerate(apps) if app.priority == p) for p in priorities)
 
     @cached_property
     def limits(self) -> FloatArray:
@@ -96,21 +85,21 @@ class Question:
         return np.array([self.problem.limit(name) for name in self.layout.elements])
 
     @cached_property
-    def occupied_ms(self) -> FloatArray:
-        """How long an inference of each entry occupies its element, at the median, shape (entries,)."""
-        apps, names = self.problem.applications, self.layout.elements
-        medians = np.array([app.slowdowns(name)[0] for app in apps for name in names])
-        return medians[self.layout.code] * self.layout.time_ms
+    def limit_w(self) -> float:
+        """Power at which budget and temperature limit are just kept; infinite without either."""
+        problem, heat = self.problem, self.problem.heat
+        if problem.power is None:
+            return math.inf
+        if heat is None or heat.degc_per_w <= 0.0:
+            return problem.max_power_w
+        return min(problem.max_power_w, (heat.limit_degc - heat.offset_degc) / heat.degc_per_w)
 
     @cached_property
     def floor(self) -> FloatArray:
         """What no choice undercuts, one value per term."""
-        most = np.maximum.reduceat(self.layout.merit, self.layout.first_point[:-1])
-        floor = np.zeros(len(self.kinds))
-        for number, kind in enumerate(self.kinds):
-            if kind.name.startswith("accuracy"):
-                floor[number] = -most[list(kind.apps)].sum()
-        return floor
+        most = self.layout.most_merit
+        accuracies = [kind.apps if kind.name.startswith("accuracy") else () for kind in self.kinds]
+        return np.array([-sum((most[a] for a in apps), 0.0) for apps in accuracies])
 
     @cached_property
     def busy_of(self) -> FloatArray:
@@ -142,19 +131,22 @@ class Question:
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """The terms behind power and heat, most important first."""
-        everybody = tuple(range(len(self.problem.applications)))
-        kinds = [Kind("busy", everybody)]
-        for word in ("latency", "min_accuracy"):
-            for level in self.levels:
-                kinds += [Kind(f"{word} count", level)] if len(level) > 1 else []
-                kinds += [Kind(word, level)]
-        kinds += [Kind("margin", everybody), *(Kind("accuracy", level) for level in self.wanting)]
-        return (
-            *kinds,
-            Kind("cost", everybody),
-            Kind("accuracy of the others", everybody),
-            Kind("clocks", ()),
-        )
+        accurate = frozenset(a for a, app in enumerate(self.problem.applications) if app.objective == 0)
+        return _kinds(self.levels, accurate)
+
+
+@lru_cache(maxsize=64)
+def _kinds(levels: tuple[tuple[int, ...], ...], accurate: frozenset[int]) -> tuple[Kind, ...]:
+    everybody = tuple(range(sum(map(len, levels))))
+    kinds = [Kind("busy", everybody)]
+    for word in ("latency", "min_accuracy"):
+        for level in levels:
+            kinds += [Kind(f"{word} count", level)] if len(level) > 1 else []
+            kinds += [Kind(word, level)]
+    wanting = [tuple(a for a in level if a in accurate) for level in levels]
+    kinds += [Kind("margin", everybody), *(Kind("accuracy", level) for level in wanting if level)]
+    others = Kind("accuracy of the others", everybody)
+    return (*kinds, Kind("cost", everybody), others, Kind("clocks", ()))
 
 
 _QUESTIONS: Remembered[Question] = Remembered(2)
@@ -288,7 +280,7 @@ class Choices:
         if not question.coupled or len(fixed) < 2:
             return None
         element, share = layout.element[self.entry], layout.share[self.entry]
-        time_ms = question.occupied_ms[self.entry]
+        time_ms = question.tables.occupied_ms[self.entry]
         waiting = np.zeros(self.entry.shape)
         for a in fixed:
             for b in fixed:
@@ -327,41 +319,3 @@ def _total(of: Callable[[int, IndexArray], FloatArray], apps: Sequence[int], ind
 
 def _count(of: Callable[[int, IndexArray], FloatArray], apps: Sequence[int], index: IndexArray) -> FloatArray:
     return _total(lambda a, i: (of(a, i) > TOLERANCE).astype(float), apps, index)
-
-
-def _change_w(problem: ArbiterInput, layout: Layout, background_w: FloatArray) -> FloatArray:
-    """change_ms / horizon * power without the applications, for every domain that changes."""
-    total = np.zeros(layout.settings.count)
-    for table in problem.clocks:
-        share = table.change_ms / (1e3 * problem.horizon_s)
-        if share > 0.0 and not math.isnan(table.current_mhz):
-            changed = np.abs(layout.settings.mhz[table.domain] - table.current_mhz) > 1e-3
-            total = total + changed * share * background_w
-    return total
-
-
-def _allowances(problem: ArbiterInput, layout: Layout) -> tuple[FloatArray, frozenset[int]]:
-    apps = problem.applications
-    allowance = np.full((len(apps), len(apps), len(layout.elements)), math.inf)
-    exclusive = {element.name for element in problem.elements if element.exclusive}
-    coupled = set()
-    for number, name in enumerate(layout.elements):
-        there = [a for a, app in enumerate(apps) if any(point.element == name for point in app.points)]
-        if name not in exclusive or len(there) < 2:
-            continue
-        coupled.add(number)
-        for a in there:
-            for b in there:
-                allowance[a, b, number] = _allowance_ms(apps[a], apps[b], name, len(there) - 1)
-    return allowance, frozenset(coupled)
-
-
-def _allowance_ms(app: ArbiterApplication, other: ArbiterApplication, element: str, others: int) -> float:
-    """How long an inference of `other` may be before `app` has to wait for it."""
-    period_ms = other.period_ms if other.period_ms > 0.0 else 0.0
-    of_any_phase = (1.0 - app.percentile) * period_ms / others
-    in_step = abs(app.period_ms - other.period_ms) <= SAME_PERIOD * other.period_ms
-    if not (in_step and app.measured_on == other.measured_on == element):
-        return of_any_phase
-    as_measured = other.occupies_ms - app.waited_ms / others
-    return max(of_any_phase, as_measured) if math.isfinite(as_measured) else of_any_phase

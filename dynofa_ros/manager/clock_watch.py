@@ -3,7 +3,8 @@
 A domain that stays below its pin counts as capped at what is read: nothing is planned that needs more. The
 request stays, so the cap ends with the first reading above it. Where less is requested meanwhile, the cap is
 tried again after a while, each time twice as long. A domain that stays above its pin is planned with as it
-is read, whatever is requested: whether it runs there or its reading is stuck, slow-downs refer to that.
+is read or higher, whatever is requested: whether it runs there or its reading is stuck, slow-downs refer to
+that. A pin that is no clock of the domain any more is forgotten.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ class ClockWatch:
 
     def _compare(self, watched: _Watched, domain: ClockDomain, now_s: float) -> bool:
         before = watched.ceiling_mhz
+        if not math.isnan(watched.wanted_mhz) and not _has(domain, watched.wanted_mhz):
+            self._watched[domain.name] = _Watched()
+            return True
         read_mhz, wanted_mhz = domain.current_mhz, watched.wanted_mhz
         watched.read_mhz = read_mhz
         if not 0.0 < read_mhz < math.inf:
@@ -86,9 +90,12 @@ class ClockWatch:
         return watched.ceiling_mhz if watched else math.inf
 
     def request_mhz(self, domain: str, planned_mhz: float) -> float:
-        """What to request for a planned clock: while the board does not obey, what was wanted before."""
+        """What to request for a planned clock: while the board does not obey, what was wanted before.
+
+        Where it is faster than that, more is requested only if more than it does is planned.
+        """
         watched = self._watched.get(domain)
-        if watched is not None and watched.above:
+        if watched is not None and watched.above and planned_mhz <= watched.read_mhz * (1.0 + TOLERANCE):
             return watched.wanted_mhz
         if watched is None or not watched.ceiling_mhz < math.inf:
             return planned_mhz
@@ -113,3 +120,9 @@ class ClockWatch:
             if w.above
         ]
         return "; ".join([*capped, *fast])
+
+
+def _has(domain: ClockDomain, wanted_mhz: float) -> bool:
+    """Whether a domain has a clock; one whose table is not read may."""
+    table = domain.available_mhz
+    return not table or any(abs(mhz - wanted_mhz) <= TOLERANCE * wanted_mhz for mhz in table)

@@ -45,6 +45,15 @@ class ManagerConfig:
     """Distance kept from the first trip point [degC]."""
     thermal_horizon_s: float = 30.0
     """How far ahead the temperature is predicted [s]."""
+    sustained_busy: float = 0.5
+    """Busy share of its element, as profiled, up to which a point may run where a trip point is known, but
+    neither a model nor a reading tells the temperature, and no reading did since the application came [1].
+    A profile infers with a camera's pauses: about this load is what the machine was seen to bear."""
+    switch_ms: float = 0.05
+    """How long a change of sub-network keeps its element busy, decision to ready network [ms]."""
+    actuation_ms: float = 5.0
+    """Delay until a new clock takes effect, of domains whose board file does not tell it [ms]: as of a GPU;
+    1.0 to 1.4 of CPUs, 7.5 to 8.7 of memory (medians on a Jetson Orin Nano, arXiv 2606.16106)."""
     inertia_w: float = 0.05
     """Saving below which nothing is changed for power alone [W]."""
     settle_s: float = 0.1

@@ -3,7 +3,8 @@
 Targets change decisions at once, everything else at the next step. Ages count from local receipt on a
 steady clock. Where telemetry is frozen, contested or absent nothing moves upward. A move upward is a more
 accurate sub-network or a lower clock; it waits for the minimum dwell and leaves a margin, except right
-after a new target, at an application's first decision and at its first measurement.
+after a new target, at an application's first decision and at its first measurement. A clock that is held
+gives way where a target would be missed for it.
 
 Clocks: the domains of the decided points are pinned while an application with a latency target runs on
 them, given back when the last one leaves, and never touched while none runs there.
@@ -20,7 +21,7 @@ from dynofa_ros.board.state import BoardState
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.board_view import BoardView
+from dynofa_ros.manager.board_view import BoardView, Caution
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import ManagerOutput
 from dynofa_ros.manager.headroom import with_headroom
@@ -41,6 +42,8 @@ URGENT = 1.15
 """Factor on the slow-down that is answered before the next step [1]."""
 SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""
+LEAST_HORIZON_S = 0.2
+"""The energy of a change counts over the minimum dwell, at least over so long [s]."""
 REVIVED = 0.02
 """Charge by which a battery must recover before saving ends [1]."""
 
@@ -186,26 +189,29 @@ class Manager:
             record.saving = self._saving
         caution = self._board.caution(now_s, self.config)
         saving = "the battery is low: least energy" if self._saving else ""
-        words = [caution.reason, saving, self._board.remarks(), *self._contested(now_s)]
+        words = [caution.reason, saving, self._board.remarks(), *self._silent(now_s), *self._contested(now_s)]
         remarks = "; ".join(filter(None, words))
         if not records:
             return self._idle(remarks, now_s)
-        cautious = bool(caution.reason)
         hold = set(self._limits) if caution.clocks else self._dwelling(records, now_s)
         keep = any(record.dwells(now_s, self.config) for record in records)
-        problem, result = self._decide(records, now_s, cautious, hold, keep)
+        problem, result = self._decide(records, now_s, caution, hold, keep)
         if keep and not result.feasible:
-            problem, result = self._decide(records, now_s, cautious, hold, keep=False)
-        if result.board_violations and problem.clocks and hold:
-            problem, result = self._decide(records, now_s, cautious, set(), keep=False)
+            problem, result = self._decide(records, now_s, caution, hold, keep=False)
+        if not result.feasible and problem.clocks and hold:
+            lifted = self._decide(records, now_s, caution, set(), keep=False)
+            if result.board_violations or lifted[1].feasible:
+                problem, result = lifted
         self._commit(records, problem, result, now_s)
         blocks = [
-            record.upward_block(now_s, self.config) or ("telemetry" if cautious else "") for record in records
+            record.upward_block(now_s, self.config) or ("telemetry" if caution.reason else "")
+            for record in records
         ]
         output = self._issuer.issue(records, problem, result, self._board, remarks, blocks, now_s)
         self._watch(output, now_s)
         for record in records:
             record.free = False
+            record.watched = record.chosen if self._board.reads_temperature(now_s) else record.watched
         return output
 
     def _idle(self, remarks: str, now_s: float) -> ManagerOutput:
@@ -220,6 +226,13 @@ class Manager:
         }
         self._board.watch.want({} if self.config.dry_run else pins, now_s)
 
+    def _silent(self, now_s: float) -> list[str]:
+        return [
+            f"no statistics of {name!r} for {now_s - record.measured.fresh_s:.1f} s: no upward moves of it"
+            for name, record in self._records.items()
+            if record.measured.fresh_s > -math.inf and record.stale(now_s, self.config)
+        ]
+
     def _contested(self, now_s: float) -> list[str]:
         return [
             f"statistics of {name!r} come from more than one node: no upward moves of it"
@@ -228,10 +241,10 @@ class Manager:
         ]
 
     def _decide(
-        self, records: list[ApplicationRecord], now_s: float, cautious: bool, hold: set[str], keep: bool
+        self, records: list[ApplicationRecord], now_s: float, caution: Caution, hold: set[str], keep: bool
     ) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice; one of the last ones where its inputs are the same."""
-        problem = self._problem(records, now_s, cautious, hold, keep)
+        problem = self._problem(records, now_s, caution, hold, keep)
         for known in self._solved:
             if known[0] == problem:
                 return known
@@ -260,14 +273,14 @@ class Manager:
         return changed.union(*(record.domains for record in records if record.leapt_s > since_s))
 
     def _problem(
-        self, records: list[ApplicationRecord], now_s: float, cautious: bool, hold: set[str], keep: bool
+        self, records: list[ApplicationRecord], now_s: float, caution: Caution, hold: set[str], keep: bool
     ) -> ArbiterInput:
         used = {domain for record in records for domain in record.domains}
-        tables = self._board.clock_tables(used, self._limits, hold)
+        tables = self._board.clock_tables(used, self._limits, hold, self.config.actuation_ms)
         elements = self._board.elements(self._own_busy(records))
         return ArbiterInput(
             applications=tuple(
-                r.as_input(now_s, self.config, cautious, elements, keep, alone=len(records) == 1)
+                r.as_input(now_s, self.config, caution, elements, keep, alone=len(records) == 1)
                 for r in records
             ),
             clocks=tables,
@@ -278,11 +291,12 @@ class Manager:
             busy_limit=self.config.busy_limit,
             incumbent=self._incumbent(records, [table.domain for table in tables]),
             inertia=self.config.inertia_w,
+            horizon_s=max(self.config.dwell_s, LEAST_HORIZON_S),
         )
 
     def _own_busy(self, records: Iterable[ApplicationRecord]) -> dict[str, float]:
         """Share of each element that the applications themselves were measured to use."""
-        cores = {e.name: e.cores for e in self._board.state.elements} if self._board.state else {}
+        cores = self._board.cores()
         total: dict[str, float] = {}
         for record in records:
             if record.chosen is not None and not math.isnan(record.measured.busy):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.manager.thermal_model import ThermalModel
@@ -14,3 +16,7 @@ class BoardModels:
 
     power: BoardPowerModel
     thermal: ThermalModel
+    trip_degc: float = math.nan
+    """First trip point, where no zone tells one; NaN: not known."""
+    actuation_ms: Mapping[str, float] = field(default_factory=dict)
+    """Median delay until a new clock takes effect, per clock domain."""

@@ -16,7 +16,12 @@ from dynofa_ros.errors import RefusedMessage
 FloatArray = npt.NDArray[np.float64]
 PointKey = tuple[str, str]
 """Sub-network and placement: what names an operating point."""
-LONGEST_MS = 3_600_000.0
+SHORTEST_MS, LONGEST_MS = 1e-3, 3_600_000.0
+"""Times outside are no inference times."""
+LOWEST_MHZ, HIGHEST_MHZ = 1.0, 1e5
+"""Clocks outside are no clocks."""
+MOST_MACS, MOST_MJ = 1e18, 1e9
+"""Multiply-adds and energy of one inference above are absurd."""
 ABOVE = 1.005
 """A memory clock up to this factor below a table's entry still is that entry (665 and 665.6 MHz)."""
 AGREEMENT = 0.2
@@ -131,11 +136,12 @@ class OperatingPoint:
         consistent = "/" not in self.placement or where == self.element
         self._require(consistent, "placement", self.placement, f"does not begin with element {self.element}")
         self._require(
-            0.0 < self.latency_ms <= LONGEST_MS,
+            SHORTEST_MS <= self.latency_ms <= LONGEST_MS,
             "latency_ms",
             self.latency_ms,
-            "must be > 0 ms, at most an hour",
+            f"must be at least {SHORTEST_MS:g} ms, at most an hour",
         )
+        self._require_known("latency_p95_ms", self.latency_ms, LONGEST_MS, "latency_ms")
         self._require(
             math.isnan(self.accuracy) or 0.0 <= self.accuracy <= 1.0,
             "accuracy",
@@ -146,11 +152,18 @@ class OperatingPoint:
             0.0 <= self.clocked_fraction <= 1.0, "clocked_fraction", self.clocked_fraction, "must be 0..1"
         )
         self._require(0 <= self.threads <= 255, "threads", self.threads, "must be 0..255")
-        for field in ("latency_p95_ms", "reference_mhz", "energy_mj", "macs"):
-            value = getattr(self, field)
-            self._require(math.isnan(value) or 0.0 <= value < math.inf, field, value, "must be >= 0 or NaN")
+        self._require_known("reference_mhz", LOWEST_MHZ, HIGHEST_MHZ, f"{LOWEST_MHZ:g} MHz")
+        self._require_known("energy_mj", 0.0, MOST_MJ, "0 mJ")
+        self._require_known("macs", 0.0, MOST_MACS, "0")
         self._check_memory_table()
         return self
+
+    def _require_known(self, field: str, least: float, most: float, at_least: str) -> None:
+        """A figure that may be absent: NaN, or 0 as a message leaves it."""
+        value: float = getattr(self, field)
+        known = not math.isnan(value) and value != 0.0
+        rule = f"must be at least {at_least}, at most {most:g}, or NaN where it is not known"
+        self._require(not known or least <= value <= most, field, value, rule)
 
     def _check_memory_table(self) -> None:
         names = ("clocked_ms", "fixed_ms", "floor_ms")
@@ -162,15 +175,16 @@ class OperatingPoint:
             self._require(fitting, name, values, "must be >= 0 ms")
         if not rows:
             return
-        rising = _positive(self.memory_mhz[0]) and all(
-            a < b < math.inf for a, b in itertools.pairwise(self.memory_mhz)
-        )
-        self._require(rising, "memory_mhz", self.memory_mhz, "must rise, all > 0 MHz")
+        clocks = all(LOWEST_MHZ <= mhz <= HIGHEST_MHZ for mhz in self.memory_mhz)
+        rising = clocks and all(a < b for a, b in itertools.pairwise(self.memory_mhz))
+        rule = f"must rise, all within {LOWEST_MHZ:g} and {HIGHEST_MHZ:g} MHz"
+        self._require(rising, "memory_mhz", self.memory_mhz, rule)
         self._require(bool(self.memory_domain), "memory_domain", "", "must name the domain of memory_mhz")
         known = not self.clock_domain or _positive(self.reference_mhz)
         self._require(known, "reference_mhz", self.reference_mhz, "must be known beside a memory table")
         reached = [self.time_ms({self.memory_domain: mhz}) for mhz in self.memory_mhz]
-        self._require(min(reached) > 0.0, "clocked_ms", self.clocked_ms, "lead to an inference time of 0 ms")
+        rule = f"lead to an inference time of {min(reached):g} ms"
+        self._require(min(reached) >= SHORTEST_MS, "clocked_ms", self.clocked_ms, rule)
         agrees = min(reached) * (1.0 - AGREEMENT) <= self.latency_ms <= max(reached) * (1.0 + AGREEMENT)
         rule = f"contradicts the memory table, which says {min(reached):.4g} to {max(reached):.4g} ms"
         self._require(agrees, "latency_ms", self.latency_ms, rule)

@@ -44,7 +44,7 @@ class ElementPower:
     def relative_voltage(self, f_mhz: FloatArray | float) -> FloatArray:
         """V(f) / V(f_max), linear in f, clamped to the table's ends."""
         span = max(self.max_mhz - self.min_mhz, 1e-9)
-        place = np.clip((np.asarray(f_mhz, dtype=float) - self.min_mhz) / span, 0.0, 1.0)
+        place = np.minimum(np.maximum((np.asarray(f_mhz, dtype=float) - self.min_mhz) / span, 0.0), 1.0)
         return np.asarray(self.voltage_low + (1.0 - self.voltage_low) * place)
 
     def scale(self, f_mhz: FloatArray | float) -> FloatArray:
@@ -109,13 +109,22 @@ class BoardPowerModel:
             total += drawn_w * element.scale_at(clocks.get(element.domain, math.nan))
         return total
 
-    def energy_mj(self, point: OperatingPoint, clocks: Mapping[str, float], slowdown: float = 1.0) -> float:
-        """Energy of one inference above idle [mJ]: E of the equation above, stretched by `slowdown`."""
+    def energy_mj(
+        self,
+        point: OperatingPoint,
+        clocks: Mapping[str, float],
+        slowdown: float = 1.0,
+        full_mhz: float = math.nan,
+    ) -> float:
+        """Energy of one inference above idle [mJ]: E of the equation above, stretched by `slowdown`.
+
+        `full_mhz` is the reference of a point whose profile names none.
+        """
         for element in self.elements:
             if element.element == point.element:
                 active_w = element.active_w * element.scale_at(clocks.get(element.domain, math.nan))
-                time_ms = point.time_ms(clocks)
-                clocked_ms = min(point.clocked_at(clocks), time_ms)
+                time_ms = point.time_ms(clocks, full_mhz)
+                clocked_ms = min(point.clocked_at(clocks, full_mhz), time_ms)
                 loaded_ms = clocked_ms + element.stalled_share * (time_ms - clocked_ms)
                 return element_share(point, element.cores) * active_w * slowdown * loaded_ms
         return 0.0

@@ -32,14 +32,10 @@ class Reach:
     @classmethod
     def of(cls, question: Question) -> Reach:
         """Evaluate budget and heat."""
-        problem, count = question.problem, question.layout.settings.count
-        limit_w = problem.max_power_w
-        if problem.heat is not None and problem.heat.degc_per_w > 0.0:
-            limit_w = min(
-                limit_w, (problem.heat.limit_degc - problem.heat.offset_degc) / problem.heat.degc_per_w
-            )
-        if problem.power is None or limit_w == math.inf:
-            return cls(question, math.inf, math.inf, np.ones(count, dtype=bool), None)
+        limit_w = question.limit_w
+        if limit_w == math.inf:
+            everywhere = np.ones(question.layout.settings.count, dtype=bool)
+            return cls(question, math.inf, math.inf, everywhere, None)
         least_w = question.least_power_w
         total_w = question.background_w + least_w.sum(axis=0)
         most_w = max(limit_w, float(total_w.min()))

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynofa_ros.manager.application import ApplicationInfo
+from dynofa_ros.manager.board_view import Caution
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.measured import Elsewhere, Measured
 from dynofa_ros.manager.operating_point import OperatingPoint, named
+from dynofa_ros.manager.power_model import element_share
 from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement
 from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.manager.undominated import undominated
@@ -36,6 +38,8 @@ class ApplicationRecord:
     """The next decision waits for no dwell: new application, first measurement or new target."""
     saving: bool = False
     """The battery is low: least energy, whatever the target's objective."""
+    watched: int | None = None
+    """What was chosen while the temperature was last known."""
     held_since_s: float = math.inf
     """Since when the reflex runs something smaller than decided."""
 
@@ -58,6 +62,17 @@ class ApplicationRecord:
     def dwells(self, now_s: float, config: ManagerConfig) -> bool:
         """Whether it changed so lately that only what must be is changed again."""
         return not self.free and self.chosen is not None and now_s - self.changed_s < config.dwell_s
+
+    def _unsustained(self, config: ManagerConfig, cores: Mapping[str, int]) -> frozenset[int]:
+        """Points above what is known to be sustained: what ran while the temperature was last known, else
+        those that would keep more than `sustained_busy` of their element busy, as profiled.
+        """
+        if self.watched is not None:
+            return frozenset(i for i, m in enumerate(self.merits) if m > self.merits[self.watched])
+        period_ms = _known(self.measured.period_ms, config.default_period_ms)
+        busy = [p.latency_ms * element_share(p, cores.get(p.element, 0)) / period_ms for p in self.points]
+        most = max(config.sustained_busy, min(busy))
+        return frozenset(i for i, share in enumerate(busy) if share > most)
 
     def _forbidden(self, blocked: bool, keep: bool, cores: Mapping[str, int]) -> frozenset[int]:
         """With `keep` all but the chosen one; else higher ones while blocked, and more threads than cores."""
@@ -125,7 +140,7 @@ class ApplicationRecord:
         self,
         now_s: float,
         config: ManagerConfig,
-        frozen_board: bool,
+        caution: Caution,
         elements: Sequence[ArbiterElement],
         keep: bool,
         alone: bool = False,
@@ -138,7 +153,7 @@ class ApplicationRecord:
         cores = {element.name: element.cores for element in elements}
         target, measured = self.target_or_default(config), self.measured
         least = config.prior_slowdown if self.stale(now_s, config) else 0.0
-        blocked = frozen_board or bool(self.upward_block(now_s, config))
+        blocked = caution.upward or bool(self.upward_block(now_s, config))
         app = ArbiterApplication(
             name=self.info.name,
             points=self.points,
@@ -158,8 +173,12 @@ class ApplicationRecord:
             measured_on=measured.element,
             current=None if self.free else self._running(now_s, config),
             margin=self._margin(config),
+            switch_ms=config.switch_ms,
         )
-        forbidden = self._forbidden(blocked, keep and self.dwells(now_s, config), cores)
+        above = self._unsustained(config, cores) if caution.unwatched else frozenset()
+        stays = keep and self.dwells(now_s, config) and self.chosen not in above
+        forbidden = self._forbidden(blocked, stays, cores) | above
+        forbidden = forbidden if len(forbidden) < len(self.points) else above
         return replace(app, forbidden=forbidden) if forbidden else app
 
 

@@ -1,5 +1,7 @@
 """Finds the best choice: bounds for every setting first, then branch and bound where applications couple.
 
+With numpy; src/arbiter does the same compiled.
+
 1. The least power that can be reached decides which excess of budget and temperature is unavoidable; no
    more is allowed from there on (`Reach`).
 2. Every application takes its best point alone, at every setting (`alone`): the terms of these choices
@@ -23,8 +25,8 @@ from functools import cached_property
 import numpy as np
 
 from dynofa_ros.manager.alone import Alone
-from dynofa_ros.manager.arbiter_kernel import ArbiterKernel, Found
 from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
+from dynofa_ros.manager.found import Found, bound_of
 from dynofa_ros.manager.order import ahead, before, first, first_per_row, sorted_out
 from dynofa_ros.manager.power_model import FloatArray
 from dynofa_ros.manager.prices import Prices
@@ -46,11 +48,10 @@ GLANCES = 16
 
 @dataclass
 class Search:
-    """One search; `best` holds a single choice once `run` returns."""
+    """One search."""
 
     question: Question
     budget: int
-    kernel: ArbiterKernel | None = None
     nodes: int = 0
     best: Choices = field(init=False)
     best_values: FloatArray = field(init=False)
@@ -65,25 +66,25 @@ class Search:
     def __post_init__(self) -> None:
         self.best_values = np.full(len(self.question.kinds), np.inf)
 
-    def run(self) -> None:
+    def run(self) -> Found:
         """Search, first among choices in which nothing has to give way."""
         for flawless in (True, False):
             alone = Alone.of(self.question, flawless)
             settings = alone.settings[self.reach.within[alone.settings]]
             if len(settings):
-                self._search(alone.open_choices(settings), alone)
+                self._search(alone.open_choices(settings))
                 if (self.best_values[: self.question.flaws] <= TOLERANCE).all():
-                    return
+                    break
+        entries = tuple(self.best.entry[:, 0].tolist())
+        values = tuple(self.best_values.tolist())
+        return Found(int(self.best.setting[0]), entries, values, self._bound(), self.nodes)
 
-    @property
-    def bound(self) -> Bound | None:
-        """The first term in which something left out may be better; None: nothing may."""
+    def _bound(self) -> Bound | None:
         better = [values for values in self.left_out if before(values, self.best_values)]
         if not better:
             return None
         least = min(better, key=lambda values: tuple(np.rint(values / TOLERANCE)))
-        at = int(np.argmax(np.abs(least - self.best_values) > TOLERANCE))
-        return Bound(self.question.kinds[at].name, float(self.best_values[at]), float(least[at]))
+        return bound_of(self.question, self.best_values.tolist(), least.tolist())
 
     @cached_property
     def reach(self) -> Reach:
@@ -103,13 +104,8 @@ class Search:
             self.best = choices.picked(first(choices, index))
             self.best_values = self.best.values(self.best.everything)[:, 0]
 
-    def _search(self, alone: Choices, of_setting: Alone) -> None:
+    def _search(self, alone: Choices) -> None:
         """Steps 2 to 5 at the settings of these open choices."""
-        if self.kernel is not None:
-            self._take(
-                self.kernel.search(alone, of_setting.entry, of_setting.kept, self.reach.most_w, self.budget)
-            )
-            return
         lowest = alone.picked(first(alone, alone.everything))
         bound = lowest.values(lowest.everything)[:, 0]
         reached = lowest.closed()
@@ -129,12 +125,6 @@ class Search:
             self._branch(left.picked(batch))
             left = left.picked(np.arange(len(batch), len(left)))
             left = self._promising(left.picked(np.sort(ahead(left, self.best_values))))
-
-    def _take(self, found: Found | None) -> None:
-        """Take what the compiled kernel found at the same settings."""
-        if found is not None:
-            self.best, self.best_values, self.nodes = found.best, found.values, self.nodes + found.nodes
-            self.left_out = [] if found.bound is None else [found.bound]
 
     def _raise_prices(self, alone: Choices) -> Choices:
         """Step 3, again where it settles the term that was open. Returns what is left, best bounds first."""

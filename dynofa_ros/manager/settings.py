@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from dynofa_ros.manager.problem import ArbiterInput, ClockTable
 from dynofa_ros.manager.remembered import Remembered
 
 IndexArray = npt.NDArray[np.intp]
+SAME = 1e-5
+"""Relative difference of clocks that mean the same."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,17 @@ class Settings:
             index = index * len(self.available_mhz[name]) + self.place[name]
         return LocalSettings(len(rows) if names else 1, mhz, index)
 
-    def index_of(self, clocks: tuple[float, ...]) -> int | None:
+    def index_of(self, clocks: Sequence[float]) -> int | None:
         """The setting with these clocks [MHz], one per table; None where there is none."""
-        same = np.ones(self.count, dtype=bool)
-        for mhz, wanted in zip(self.mhz.values(), clocks, strict=True):
-            same &= np.isclose(mhz, wanted)
-        return int(np.argmax(same)) if same.any() else None
+        index = 0
+        for available, wanted in zip(self.available_mhz.values(), clocks, strict=True):
+            place = next(
+                (i for i, mhz in enumerate(available) if abs(mhz - wanted) <= SAME * abs(wanted)), None
+            )
+            if place is None:
+                return None
+            index = index * len(available) + place
+        return index
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class ThermalObserver:
 
     `offset` takes what the model cannot know: ambient, airflow, another board of the same kind. Predictions
     add two standard deviations. Readings that are absent, that jump or that are stuck are left out; then
-    the model goes on alone with growing uncertainty, and `trouble` says so.
+    the model goes on alone with growing uncertainty, at most that of the start, and `trouble` says so.
     """
 
     def __init__(self, model: ThermalModel) -> None:
@@ -88,15 +88,12 @@ class ThermalObserver:
         self.state = ThermalState(math.nan, math.nan)
         self.offset_degc = 0.0
         self.trouble = ""
-        self._variance = [
-            [START_FAST_W**2, 0.0, 0.0],
-            [0.0, START_SLOW_W**2, 0.0],
-            [0.0, 0.0, START_OFFSET_DEGC**2],
-        ]
+        self._variance = _start_variance()
         weight = model.fast_share
         self._h = (model.r_degc_per_w * weight, model.r_degc_per_w * (1.0 - weight), 1.0)
         self._now_s = math.nan
-        self._fitting_s = math.nan
+        self._jumped_s = math.nan
+        """Since when readings are too far away; NaN: they are not."""
         self._reading_degc = math.nan
         self._free = self.state
         """The state without any correction since the reading last changed."""
@@ -126,7 +123,6 @@ class ThermalObserver:
             return
         if not self.known:
             self.state = self._free = self.model.steady(power_w)
-            self._fitting_s = now_s
         else:
             self._pass_time(power_w, min(now_s - self._now_s, LONGEST_GAP_S))
         self._now_s = now_s
@@ -141,26 +137,35 @@ class ThermalObserver:
                 row[j] *= keep[i] * keep[j]
         self._variance[0][0] += (POWER_ERROR_W * (1.0 - keep[0])) ** 2
         self._variance[1][1] += (POWER_ERROR_W * (1.0 - keep[1])) ** 2
-        self._variance[2][2] += OFFSET_DRIFT_DEGC**2 * dt_s
+        drifted = min(self._variance[2][2] + OFFSET_DRIFT_DEGC**2 * dt_s, START_OFFSET_DEGC**2)
+        self._variance[2][2] = max(drifted, self._variance[2][2])
 
     def _look(self, temperature_degc: float, now_s: float) -> None:
         if not math.isfinite(temperature_degc):
             self.trouble = "no temperature is read"
             return
         if temperature_degc != self._reading_degc:
-            self._reading_degc, self._free = temperature_degc, self.state
-            self._free_start_degc = self.model.temperature_degc(self.state)
+            self._reading_degc = temperature_degc
+            self._run_free()
         elif abs(self.model.temperature_degc(self._free) - self._free_start_degc) > STUCK_DEGC:
             self.trouble = f"the temperature is stuck at {temperature_degc:.1f} degC"
             return
         surprise_degc = temperature_degc - self.temperature_degc()
-        if abs(surprise_degc) > max(JUMP_DEGC, 4.0 * self.sigma_degc()):
-            if now_s - self._fitting_s < JUMP_S:
-                self.trouble = f"the temperature jumps to {temperature_degc:.1f} degC"
-                return
-            self._variance[2][2] = surprise_degc**2
-        self._fitting_s, self.trouble = now_s, ""
+        jumps = abs(surprise_degc) > max(JUMP_DEGC, 4.0 * self.sigma_degc())
+        if jumps and math.isnan(self._jumped_s):
+            self._jumped_s = now_s
+        if jumps and now_s - self._jumped_s < JUMP_S:
+            self.trouble = f"the temperature jumps to {temperature_degc:.1f} degC"
+            return
+        if jumps:
+            self._variance = _start_variance()  # what was believed until now was wrong
+        self._jumped_s, self.trouble = math.nan, ""
         self._correct(surprise_degc)
+        if jumps:
+            self._run_free()
+
+    def _run_free(self) -> None:
+        self._free, self._free_start_degc = self.state, self.model.temperature_degc(self.state)
 
     def _ph(self) -> tuple[float, float, float]:
         h = self._h
@@ -178,3 +183,8 @@ class ThermalObserver:
         for i, row in enumerate(self._variance):
             for j in range(3):
                 row[j] -= gain[i] * ph[j]
+
+
+def _start_variance() -> list[list[float]]:
+    deviations = (START_FAST_W, START_SLOW_W, START_OFFSET_DEGC)
+    return [[deviations[i] ** 2 if i == j else 0.0 for j in range(3)] for i in range(3)]
