@@ -205,7 +205,7 @@ class Running:
         return replace(posed, applications=free)
 
     def everything(self, question):
-        """Every combination of points and clocks, judged; nobody sets the clock of a domain left to others."""
+        """All combinations of points and clocks, judged; domains left to others have clocks of their own."""
         ways = itertools.product(*(range(len(app.points)) for app in question.applications))
         for choices in ways:
             for mhz in itertools.product(*(table.available_mhz for table in question.clocks)):

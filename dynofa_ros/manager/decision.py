@@ -6,6 +6,7 @@ Field names and units are those of the messages; `stamp` is added by the node.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dynofa_ros.manager.qos import QosTarget
@@ -68,6 +69,16 @@ class DvfsDecision:
     limits: tuple[ClockLimit, ...] = ()
     predicted_power_w: float = math.nan
     reason: str = ""
+
+
+def pins(limits: Iterable[ClockLimit]) -> dict[str, float]:
+    """The clocks of those limits that leave no choice [MHz]."""
+    return {limit.domain: limit.max_mhz for limit in limits if limit.min_mhz == limit.max_mhz > 0.0}
+
+
+def new_pins(limits: Iterable[ClockLimit], before: Mapping[str, float]) -> dict[str, float]:
+    """The pins that differ from those `before`: what is only renewed says nothing."""
+    return {domain: mhz for domain, mhz in pins(limits).items() if before.get(domain) != mhz}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.arbiter import arbitrate
 from dynofa_ros.manager.board_view import BoardView, Caution
 from dynofa_ros.manager.config import ManagerConfig
-from dynofa_ros.manager.decision import ManagerOutput
+from dynofa_ros.manager.decision import ManagerOutput, pins
 from dynofa_ros.manager.headroom import with_headroom
 from dynofa_ros.manager.issue import Issuer, used_domains
 from dynofa_ros.manager.models import BoardModels
@@ -221,10 +221,7 @@ class Manager:
         return output
 
     def _watch(self, output: ManagerOutput, now_s: float) -> None:
-        pins = {
-            limit.domain: limit.max_mhz for limit in output.status.clocks if limit.min_mhz == limit.max_mhz
-        }
-        self._board.watch.want({} if self.config.dry_run else pins, now_s)
+        self._board.watch.want({} if self.config.dry_run else pins(output.status.clocks), now_s)
 
     def _silent(self, now_s: float) -> list[str]:
         return [

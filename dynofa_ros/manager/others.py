@@ -14,6 +14,7 @@ STEP, NOBODY = 0.1, 0.02
 """Share in steps of which the load of others counts, and below which it does not."""
 GOVERNED_LOAD = 0.7
 """Load around which the kernel's governors settle [1]."""
+FEWER = 0.2
 SAME = 0.005
 
 
@@ -35,6 +36,8 @@ class OthersLoad:
 
     def __init__(self) -> None:
         self._loads: dict[str, _Load] = {}
+        self._governed: dict[str, tuple[float, float]] = {}
+        """Clock and load when each domain was released last."""
 
     def share(self, element: Element, own: float) -> float:
         """Take a reading beside the applications' `own` busy share; the share of others in steps."""
@@ -53,8 +56,9 @@ class OthersLoad:
         """The least clock of the table at or above what the domain's governor chooses by itself.
 
         NaN where no element of the domain is busy with others. Where it is `released` that is what is read
-        now; while it is limited f alone / GOVERNED_LOAD, as governors aim at that load, or the highest where
-        the load is above it, since what others would use of a higher clock is not known.
+        now. While it is limited it is f alone / GOVERNED_LOAD, as governors aim at that load, or the highest
+        where the load is above it, since what others would use of a higher clock is not known; and at least
+        what was read when it was released last, unless others have become fewer since.
         """
         names = [e.name for e in elements if e.clock_domain == domain.name]
         alone = max((self._loads[name].alone for name in names if name in self._loads), default=0.0)
@@ -62,8 +66,11 @@ class OthersLoad:
             return math.nan
         if released:
             wanted_mhz = domain.current_mhz
+            self._governed[domain.name] = wanted_mhz, alone
         else:
             wanted_mhz = domain.current_mhz * alone / GOVERNED_LOAD if alone <= GOVERNED_LOAD else math.inf
+            seen_mhz, then = self._governed.get(domain.name, (0.0, math.inf))
+            wanted_mhz = max(wanted_mhz, seen_mhz) if alone > then - FEWER else wanted_mhz
         at_least = (mhz for mhz in table.available_mhz if mhz >= wanted_mhz * (1.0 - SAME))
         return next(at_least, table.available_mhz[-1])
 

@@ -12,7 +12,15 @@ from typing import Any
 from dynofa_ros.engine.pipeline import FrameDrop
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager import decision, qos
-from dynofa_ros.msg import Application, BoardState, DropCount, InferenceStats, QosTarget, SubnetDecision
+from dynofa_ros.msg import (
+    Application,
+    BoardState,
+    DropCount,
+    DvfsDecision,
+    InferenceStats,
+    QosTarget,
+    SubnetDecision,
+)
 from dynofa_ros.nodes.conversions import age_ms, build, compressed_frame, fill, image_frame
 from dynofa_ros.nodes.cores import WakeElsewhere
 from dynofa_ros.nodes.cv_bridge_adapter import install as install_cv_bridge
@@ -48,6 +56,7 @@ class PerceptionNode(ManagedNode):
         self._fell: Any = None
         self._sequences: dict[str, int] = {}
         self._board_seen_s: float | None = None
+        self._pins: dict[str, float] = {}
         self._refusals = Refusals(self.guard)
         self._last_stats: Any = None
         self._failed_s, self._last_failure = -math.inf, ""
@@ -71,6 +80,7 @@ class PerceptionNode(ManagedNode):
             SubnetDecision, "subnet_decision", self.guard(self._on_decision), 10
         )
         board = self.create_subscription(BoardState, "board_state", self.guard(self._on_board), 10)
+        clocks = self.create_subscription(DvfsDecision, "dvfs_decision", self.guard(self._on_clocks), 10)
         targets = self.create_subscription(QosTarget, "qos_target", self.guard(self._on_target), 10)
         pin = self.create_service(SetSubnet, "~/set_subnet", self._on_set_subnet)
         self._fell = self.create_guard_condition(self.guard(self._publish_stats))
@@ -79,6 +89,7 @@ class PerceptionNode(ManagedNode):
             (self.destroy_publisher, application),
             (self.destroy_subscription, decisions),
             (self.destroy_subscription, board),
+            (self.destroy_subscription, clocks),
             (self.destroy_subscription, targets),
             (self.destroy_service, pin),
             (self.destroy_guard_condition, self._fell),
@@ -196,11 +207,24 @@ class PerceptionNode(ManagedNode):
         self.diagnostics.publish()
 
     def _on_board(self, message: BoardState) -> None:
+        if message.emulated_clocks:
+            self._emulate(message)
+            return
+        self._forget_clock()
+        for domain in message.clock_domains:
+            if domain.available_mhz and domain.current_mhz > 0.0:
+                full_mhz = max(domain.available_mhz)
+                self._core.set_clock(
+                    domain.name, domain.current_mhz, full_mhz, emulated=False, settable=domain.writable
+                )
+
+    def _emulate(self, message: BoardState) -> None:
+        """Stretch inference to the clock of a simulated board, where that is wanted."""
         if self._core.emulation is None:
             return
         wanted = self.parameters["clock_domain"]
         domain = next((d for d in message.clock_domains if d.name == wanted), None)
-        if not message.emulated_clocks or domain is None or not domain.available_mhz:
+        if domain is None or not domain.available_mhz:
             self._forget_clock()
             return
         if self._board_seen_s is None:
@@ -209,6 +233,12 @@ class PerceptionNode(ManagedNode):
             )
         self._board_seen_s = time.monotonic()
         self._core.set_clock(wanted, domain.current_mhz, max(domain.available_mhz))
+
+    def _on_clocks(self, message: DvfsDecision) -> None:
+        """Pins that are new are expected at once: readings of them come later."""
+        for domain, mhz in decision.new_pins(message.limits, self._pins).items():
+            self._core.announce_clock(domain, mhz)
+        self._pins = decision.pins(message.limits)
 
     def _forget_clock(self) -> None:
         if self._board_seen_s is not None:

@@ -20,7 +20,7 @@ from dynofa_ros.engine.pipeline import PerceptionCore
 from dynofa_ros.engine.results import FrameDrop, FrameResult
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo
-from dynofa_ros.manager.decision import ManagerOutput
+from dynofa_ros.manager.decision import ManagerOutput, new_pins, pins
 from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.operating_point import OperatingPoint
@@ -99,6 +99,7 @@ class Replay:
         self._manager = Manager(manager_id="replay")
         self._manager.set_models(setup.models)
         self._ticks = 0
+        self._pins: dict[str, float] = {}
         self.recorded = Recorded()
 
     def run(
@@ -184,6 +185,9 @@ class Replay:
             words = clock_words(dvfs.limits)
             self.recorded.decisions.append(Decision(now_s, "", words, NAN, NAN, True, dvfs.reason))
             self._setup.board.apply(dvfs.limits, now_s, validity_s=dvfs.validity_ms / 1e3)
+            for domain, mhz in new_pins(dvfs.limits, self._pins).items():
+                self._core.announce_clock(domain, mhz)
+            self._pins = pins(dvfs.limits)
 
     def _process(self, item: CameraFrame, now_s: float, label: str) -> None:
         self._clock.set(now_s)

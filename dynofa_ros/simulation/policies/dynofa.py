@@ -18,7 +18,7 @@ from dynofa_ros.engine.stats_window import PeriodMeter, StatsWindow, compose_sta
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
 from dynofa_ros.manager.config import ManagerConfig
-from dynofa_ros.manager.decision import DvfsDecision, ManagerOutput, SubnetDecision
+from dynofa_ros.manager.decision import DvfsDecision, ManagerOutput, SubnetDecision, new_pins, pins
 from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
@@ -226,11 +226,10 @@ class DynofaPolicy(Policy):
             self.refused.append(str(error))
 
     def _set_clocks(self, dvfs: DvfsDecision) -> None:
-        for limit in dvfs.limits:
-            if limit.min_mhz == limit.max_mhz and self._asked.get(limit.domain) != limit.max_mhz:
-                for node in self._nodes.values():
-                    node.reflex.announce_clock(limit.domain, limit.max_mhz)
-        self._asked = {x.domain: x.max_mhz for x in dvfs.limits if x.min_mhz == x.max_mhz}
+        for domain, mhz in new_pins(dvfs.limits, self._asked).items():
+            for node in self._nodes.values():
+                node.reflex.announce_clock(domain, mhz)
+        self._asked = pins(dvfs.limits)
         try:
             self.world.apply(dvfs.limits, dvfs.validity_ms / 1e3)
         except RefusedMessage as error:
