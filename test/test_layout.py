@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynofa_ros.manager.background import background_w
+from dynofa_ros.manager.choice import Question
 from dynofa_ros.manager.layout import Layout
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
@@ -79,7 +79,8 @@ def test_it_is_kept_while_only_what_it_does_not_depend_on_changes():
     problem = asked(POINTS[:2], other_clocks={"vic": 115.0})
     corrected = replace(problem, power=replace(POWER, base_w=4.0), other_clocks={"vic": 600.0})
     assert Layout.of(corrected) is Layout.of(problem)
-    assert background_w(corrected) == pytest.approx(background_w(problem) + 1.0)
+    difference_w = Question.of(corrected).background_w - Question.of(problem).background_w
+    assert difference_w == pytest.approx(1.0)
 
 
 def test_it_is_laid_out_anew_for_clocks_that_its_points_depend_on():
@@ -93,10 +94,9 @@ def test_it_is_laid_out_anew_for_clocks_that_its_points_depend_on():
 
 def test_background_counts_what_others_keep_busy():
     problem = asked(POINTS[:2])
-    alone = background_w(replace(problem, elements=()))
+    together, alone = Question.of(problem), Question.of(replace(problem, elements=()))
     clocks = {"cpu0": 900.0, "emc": 665.0, "gpu": 1000.0}
-    setting = Layout.of(problem).settings.index_of(tuple(clocks.values()))
-    assert background_w(problem)[setting] - alone[setting] == pytest.approx(
-        0.2 * POWER.active_w("cpu", clocks)
-    )
-    assert background_w(problem)[setting] == pytest.approx(POWER.power_w(clocks, {"cpu": 0.2}))
+    setting = together.layout.settings.index_of(tuple(clocks.values()))
+    busy_w = 0.2 * float(POWER.active_w("cpu", clocks))
+    assert together.background_w[setting] - alone.background_w[setting] == pytest.approx(busy_w)
+    assert together.background_w[setting] == pytest.approx(POWER.power_w(clocks, {"cpu": 0.2}))

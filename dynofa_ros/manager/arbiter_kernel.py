@@ -18,7 +18,7 @@ from typing import Any, Union
 import numpy.typing as npt
 
 from dynofa_ros.compiled import load_library
-from dynofa_ros.manager.choice import Question
+from dynofa_ros.manager.choice import Kind, Question
 from dynofa_ros.manager.chosen import Figures
 from dynofa_ros.manager.found import Found, bound_of
 from dynofa_ros.manager.layout import Layout
@@ -126,10 +126,8 @@ class _Posed:
             "background_w": question.background_w,
             "change_w": question.change_w,
             "limit": array("d", [problem.limit(name) for name in layout.elements]),
-            "order": array("q", [a for level in question.levels for a in level]),
-            "code": array("q", [CODES[kind.name] for kind in question.kinds]),
-            "concerned": array("q", [sum(1 << a for a in kind.apps) for kind in question.kinds]),
             "floor": question.floor,
+            **_terms(question.levels, question.kinds),
         }
         forbidden = forbidden_points(problem, layout)
         if forbidden:
@@ -179,6 +177,16 @@ def _applications(question: Question) -> Iterator[tuple[float, float, float, flo
     problem, layout = question.problem, question.layout
     for app, first in zip(problem.applications, layout.first_point, strict=False):
         yield app.latency_ms, app.margin, current_merit(app, first, layout), switch_use(problem, app)
+
+
+@lru_cache(maxsize=64)
+def _terms(levels: tuple[tuple[int, ...], ...], kinds: tuple[Kind, ...]) -> dict[str, Memory]:
+    """Applications by priority, and which terms there are."""
+    return {
+        "order": array("q", [a for level in levels for a in level]),
+        "code": array("q", [CODES[kind.name] for kind in kinds]),
+        "concerned": array("q", [sum(1 << a for a in kind.apps) for kind in kinds]),
+    }
 
 
 def _currents(question: Question) -> list[int]:

@@ -12,19 +12,21 @@ from dynofa_ros.manager.remembered import Remembered
 from dynofa_ros.manager.settings import Settings, clocks_of
 
 
-def background_w(problem: ArbiterInput) -> FloatArray:
+def background_w(problem: ArbiterInput, settings: Settings) -> FloatArray:
     """Power without the applications [W], shape (settings,); zero without a model.
 
     Kept while the model, the clocks and what else is at work stay the same.
     """
     busy = tuple((element.name, element.background) for element in problem.elements if element.background > 0)
-    clocks = tuple((table.domain, table.available_mhz) for table in problem.clocks)
-    key = (clocks, tuple(problem.other_clocks.items()), busy)
-    return _BACKGROUNDS.get([problem.power], key, lambda: _background_w(problem, busy))
+    key = (tuple(problem.other_clocks.items()), busy)
+    objects = [problem.power, settings]
+    return _BACKGROUNDS.get(objects, key, lambda: _background_w(problem, settings, busy))
 
 
-def _background_w(problem: ArbiterInput, busy: tuple[tuple[str, float], ...]) -> FloatArray:
-    settings, power = Settings.of(problem.clocks), problem.power
+def _background_w(
+    problem: ArbiterInput, settings: Settings, busy: tuple[tuple[str, float], ...]
+) -> FloatArray:
+    power = problem.power
     if power is None:
         return np.zeros(settings.count)
     clocks = clocks_of(problem, settings.mhz)
@@ -37,9 +39,8 @@ def _background_w(problem: ArbiterInput, busy: tuple[tuple[str, float], ...]) ->
 _BACKGROUNDS: Remembered[FloatArray] = Remembered(64)
 
 
-def change_w(problem: ArbiterInput, background_w: FloatArray) -> FloatArray:
+def change_w(problem: ArbiterInput, settings: Settings, background_w: FloatArray) -> FloatArray:
     """change_ms / horizon * power without the applications, for every domain that changes [W]."""
-    settings = Settings.of(problem.clocks)
     total = np.zeros(settings.count)
     for table in problem.clocks:
         share = table.change_ms / (1e3 * problem.horizon_s)

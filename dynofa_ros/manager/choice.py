@@ -55,12 +55,12 @@ class Question:
     @cached_property
     def background_w(self) -> FloatArray:
         """Power without the applications, shape (settings,); zero without a model."""
-        return background_w(self.problem)
+        return background_w(self.problem, self.layout.settings)
 
     @cached_property
     def change_w(self) -> FloatArray:
         """Energy of changing clocks over the horizon, shape (settings,)."""
-        return change_w(self.problem, self.background_w)
+        return change_w(self.problem, self.layout.settings, self.background_w)
 
     @cached_property
     def coupled(self) -> frozenset[int]:
