@@ -17,6 +17,7 @@ from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
 from dynofa_ros.manager.thermal_model import ThermalModel
 from dynofa_ros.paths import share_dir
+from dynofa_ros.plain_yaml import load_plain_yaml
 
 SCHEMA = "dynofa/board/1"
 
@@ -122,7 +123,7 @@ def load_spec(path: Path) -> BoardSpec:
 
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_plain_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(path, "", f"cannot be read: {error}") from error
     fields = Fields.of(path, content)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from dynofa_ros.errors import ConfigError
+from dynofa_ros.plain_yaml import load_plain_yaml
 
 SCHEMA = "dynofa/demo/1"
 OBJECTIVES = {"max_accuracy": 0, "min_energy": 1}
@@ -139,7 +140,7 @@ def load_scenario(path: Path) -> Scenario:
         ConfigError: names file, field, value and what is allowed.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_plain_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"cannot be read: {error}") from error
     keys = ("schema", "name", "board", "duration_s", "overhead_factor", "camera", "applications", "events")

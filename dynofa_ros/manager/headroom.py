@@ -3,7 +3,8 @@
 Their frames come late in bursts that are too rare to give up a sub-network for, and a late frame is worth
 nothing. So the sub-networks are decided at the percentile planned for, and then, with all of them fixed, the
 clocks once more with the long tail of the slow-down, bursts included: the least power among the clocks that
-meet it, else those that come closest to it within budget, heat and caps.
+meet it, else those that come closest to it within budget, heat and caps; but never clocks at which something
+gives way at the percentile planned for.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def with_headroom(
     stretched = tuple(map(_stretched, fixed, (b if w else 1.0 for b, w in zip(bursts, wanting, strict=True))))
     clocks = arbitrate(replace(problem, applications=stretched)).clocks
     kept = judge(problem, result.choices, clocks)
-    return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes) if kept else result
+    if kept is None or not kept.feasible:
+        return result
+    return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes)
 
 
 def _fixed(app: ArbiterApplication, choice: int) -> ArbiterApplication:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from dynofa_ros.errors import ConfigError
+from dynofa_ros.plain_yaml import load_plain_yaml
 
 from .space import OfaMbv3Space
 from .subnet_spec import BLOCKS_PER_STAGE, SubnetSpec
@@ -101,7 +102,7 @@ def _read_yaml(path: Path) -> Any:
     if len(text) > MAX_FILE_CHARACTERS:
         raise ConfigError(path, "", f"longer than {MAX_FILE_CHARACTERS} characters; is this a family file?")
     try:
-        return yaml.safe_load(text)
+        return load_plain_yaml(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(path, "", f"not valid YAML: {error}") from error
 

@@ -24,6 +24,7 @@ import yaml
 from dynofa_ros.board.options import VOLTAGES, Voltage
 from dynofa_ros.errors import ConfigError
 from dynofa_ros.paths import share_dir
+from dynofa_ros.plain_yaml import load_plain_yaml
 from dynofa_ros.simulation.policies import POLICIES
 from dynofa_ros.simulation.scenarios.scenario import scenario_path, shipped_scenarios
 
@@ -77,7 +78,7 @@ def load_suite(path: Path) -> Suite:
 
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_plain_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(path, "", f"cannot be read: {error}") from error
     top = _Fields(path, "", content, KEYS)
