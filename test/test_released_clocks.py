@@ -86,6 +86,11 @@ def test_what_is_in_force_stays_within_the_inertia():
     assert with_released_clocks(kept, arbitrate).choices == (other,)
 
 
+def test_where_every_point_is_forbidden_it_decides_all_the_same():
+    question = problem(application(forbidden=frozenset({0, 1})))
+    assert with_released_clocks(question, arbitrate).choices in {(0,), (1,)}
+
+
 def least(question):
     """The best of all combinations, with domains that nobody uses at the clock they are released to."""
     choices = itertools.product(*(range(len(app.points)) for app in question.applications))

@@ -44,6 +44,8 @@ SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""
 LEAST_HORIZON_S = 0.2
 """The energy of a change counts over the minimum dwell, at least over so long [s]."""
+ANSWERED = 12
+"""Questions to the arbiter whose answers are remembered: parts of a problem stay while others move."""
 REVIVED = 0.02
 """Charge by which a battery must recover before saving ends [1]."""
 
@@ -65,6 +67,7 @@ class Manager:
         """When the clock in force last changed, per domain [s]."""
         self._saving = False
         self._solved: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=SOLVED)
+        self._answers: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=ANSWERED)
         self._issuer = Issuer(manager_id, self.config)
 
     def set_models(self, models: BoardModels | None) -> None:
@@ -246,9 +249,16 @@ class Manager:
             if known[0] == problem:
                 return known
         bursts = [record.measured.burst for record in records]
-        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, arbitrate))
-        self._solved.append((problem, with_headroom(problem, chosen, bursts, arbitrate)))
+        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, self._arbitrate))
+        self._solved.append((problem, with_headroom(problem, chosen, bursts, self._arbitrate)))
         return self._solved[-1]
+
+    def _arbitrate(self, problem: ArbiterInput) -> ArbiterResult:
+        for posed, answer in self._answers:
+            if posed == problem:
+                return answer
+        self._answers.append((problem, arbitrate(problem)))
+        return self._answers[-1][1]
 
     def _forget(self, now_s: float) -> None:
         for name, record in list(self._records.items()):

@@ -32,30 +32,31 @@ def _solved(
     if not contested:
         return arbitrate(problem)
     table, others = contested[0], contested[1:]
-    anyhow = _solved(whole, problem, others, arbitrate)
-    if _uses(problem, anyhow, table.domain):
-        found = [anyhow]
-    else:
-        there = _with_somebody_on(problem, table.domain)
-        found = [_solved(whole, posed, others, arbitrate) for posed in there]
-    left = _left(problem, table)
-    if left is not None:
-        found.append(_solved(whole, left, others, arbitrate))
-    return min(found, key=lambda result: terms(whole, result), default=anyhow)
+    if len(problem.applications) > 1 or _in_use(problem, table.domain):
+        anyhow = _solved(whole, problem, others, arbitrate)
+        if _uses(problem, anyhow.choices, table.domain):
+            return anyhow  # it beats whatever leaves the domain even at a clock of its own choice
+    ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
+    found = [_solved(whole, posed, others, arbitrate) for posed in ways or [problem]]
+    return min(found, key=lambda result: terms(whole, result))
 
 
-def _uses(problem: ArbiterInput, result: ArbiterResult, domain: str) -> bool:
-    points = (app.points[i] for app, i in zip(problem.applications, result.choices, strict=True))
+def _in_use(problem: ArbiterInput, domain: str) -> bool:
+    return problem.incumbent is None or _uses(problem, problem.incumbent[0], domain)
+
+
+def _uses(problem: ArbiterInput, choices: Sequence[int], domain: str) -> bool:
+    points = (app.points[i] for app, i in zip(problem.applications, choices, strict=True))
     return any(domain in point.domains for point in points)
 
 
-def _left(problem: ArbiterInput, table: ClockTable) -> ArbiterInput | None:
-    """The problem with nobody on the domain; None where somebody must be."""
+def _left(problem: ArbiterInput, table: ClockTable) -> Iterator[ArbiterInput]:
+    """The problem with nobody on the domain; none where somebody must be."""
     apps = [_without(app, table.domain, used=True) for app in problem.applications]
-    tables = (replace(t, available_mhz=(t.released_mhz,)) if t is table else t for t in problem.clocks)
-    if any(app is None for app in apps):
-        return None
-    return replace(problem, applications=tuple(app for app in apps if app), clocks=tuple(tables))
+    free = tuple(app for app in apps if app is not None)
+    if len(free) == len(apps):
+        tables = (replace(t, available_mhz=(t.released_mhz,)) if t is table else t for t in problem.clocks)
+        yield replace(problem, applications=free, clocks=tuple(tables))
 
 
 def _with_somebody_on(problem: ArbiterInput, domain: str) -> Iterator[ArbiterInput]:
