@@ -108,6 +108,7 @@ from dynofa_ros.board.simulated import SimulatedBoard
 from dynofa_ros.cli import main
 from dynofa_ros.engine import profiler_clocks
 restore = SimulatedBoard.restore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it
 SimulatedBoard.restore = lambda board: (restore(board), print("restored", flush=True))
 after = profiler_clocks.SweptClocks.after
 profiler_clocks.SweptClocks.after = lambda *seen: (signal.raise_signal(int(sys.argv[1])), after(*seen))
