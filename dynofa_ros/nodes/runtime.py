@@ -33,10 +33,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _stop_event() -> threading.Event:
-    """An event that SIGINT and SIGTERM set, so that the end of a node is ordinary code."""
+    """An event that SIGINT and SIGTERM set, so that the end of a node is ordinary code.
+
+    Only the first one counts: a handler that interrupts another one inside `event.set` would wait for its
+    lock for ever.
+    """
     event = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        _ignore_signals()
+        event.set()
+
     for number in _SIGNALS:
-        signal.signal(number, lambda _number, _frame: event.set())
+        signal.signal(number, stop)
     return event
 
 
