@@ -93,6 +93,8 @@ class OraclePolicy(Policy):
             merit = merit_of(play(truth, understudy()))
             if beats(merit, best, 0.0):
                 best, self._played = merit, understudy()
+        if self._played.clairvoyant and not isinstance(self._played, PlannedPolicy):
+            self._played.foresee(future)
 
     def start(self, world: World) -> None:
         """The chosen one plays."""
