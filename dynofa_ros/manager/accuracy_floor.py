@@ -7,7 +7,7 @@ from collections import deque
 from dynofa_ros.manager.ladder import Ladder
 from dynofa_ros.manager.operating_point import OperatingPoint
 
-PATIENCE = 3.0
+PATIENCE = 5.0
 """Late frames of a window over what the percentile allows until the accuracy floor gives way, while a manager
 decides: it answers what lasts."""
 

@@ -42,7 +42,7 @@ from dynofa_ros.manager.chosen import Chosen
 from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
 from dynofa_ros.manager.search import Search
 
-NODE_BUDGET = 16_000
+NODE_BUDGET = 14_500
 
 
 def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: bool = True) -> ArbiterResult:
