@@ -112,7 +112,7 @@ def test_it_keeps_the_accuracy_floor_until_too_many_frames_are_late():
     run(reflex, 4.0, decision=decision)
     burst = run(reflex, 0.1, 4.0, slowdown=2.0, decision=decision)
     assert set(burst) == {"large"}
-    load = run(reflex, 1.0, 4.1, slowdown=2.0, decision=decision)
+    load = run(reflex, 2.0, 4.1, slowdown=2.0, decision=decision)
     late = load.index("middle") + len(burst)
     assert late == math.floor(PATIENCE * 0.05 * ReflexConfig().window) + 1
     assert set(load[load.index("middle") :]) == {"middle"}
