@@ -12,7 +12,7 @@ from dynofa_ros.manager.clock_watch import ClockWatch
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.models import BoardModels
 from dynofa_ros.manager.operating_point import HIGHEST_MHZ, LOWEST_MHZ
-from dynofa_ros.manager.others import OthersLoad
+from dynofa_ros.manager.others import SAME, OthersLoad
 from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.manager.power_telemetry import PowerTelemetry
 from dynofa_ros.manager.problem import ArbiterElement, ClockTable, HeatLimit
@@ -22,8 +22,6 @@ from dynofa_ros.manager.thermal_zones import ThermalZones
 
 HOT_DEGC = 3.0
 """Throttling that begins closer to the trip point is blamed on heat, else on current."""
-SAME = 0.005
-"""Relative difference of a cap and a table's clock that mean the same, as drivers round them."""
 HEAT_STEP_DEGC, HEAT_STEP_SHARE = 0.5, 0.15
 """The predicted temperature moves in steps of half a degree, or of a share of the distance to the limit."""
 

@@ -15,7 +15,9 @@ STEP, NOBODY = 0.1, 0.02
 GOVERNED_LOAD = 0.7
 """Load around which the kernel's governors settle [1]."""
 FEWER = 0.2
+"""Fall of the load of others from which what their governor did counts no more [1]."""
 SAME = 0.005
+"""Relative difference of a cap and a table's clock that mean the same, as drivers round them."""
 
 
 @dataclass
