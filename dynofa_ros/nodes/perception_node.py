@@ -53,7 +53,7 @@ class PerceptionNode(ManagedNode):
         self._entities: list[tuple[Any, Any]] = []
         self._timers_active: list[Any] = []
         self._stats: Any = None
-        self._fell: Any = None
+        self._called: Any = None
         self._sequences: dict[str, int] = {}
         self._board_seen_s: float | None = None
         self._pins: dict[str, float] = {}
@@ -83,7 +83,7 @@ class PerceptionNode(ManagedNode):
         clocks = self.create_subscription(DvfsDecision, "dvfs_decision", self.guard(self._on_clocks), 10)
         targets = self.create_subscription(QosTarget, "qos_target", self.guard(self._on_target), 10)
         pin = self.create_service(SetSubnet, "~/set_subnet", self._on_set_subnet)
-        self._fell = self.create_guard_condition(self.guard(self._publish_stats))
+        self._called = self.create_guard_condition(self.guard(self._publish_stats))
         self._entities = [
             (self.destroy_publisher, self._stats),
             (self.destroy_publisher, application),
@@ -92,7 +92,7 @@ class PerceptionNode(ManagedNode):
             (self.destroy_subscription, clocks),
             (self.destroy_subscription, targets),
             (self.destroy_service, pin),
-            (self.destroy_guard_condition, self._fell),
+            (self.destroy_guard_condition, self._called),
         ]
         info = fill(Application(), self._perception.application, node=self.get_fully_qualified_name())
         info.stamp = self.get_clock().now().to_msg()
@@ -171,7 +171,7 @@ class PerceptionNode(ManagedNode):
                     calls = core.calls
                     self._handle(core.run(arrival, now=time.monotonic))
                     if core.calls > calls:
-                        self._fell.trigger()  # the manager learns at once why
+                        self._called.trigger()  # the manager learns at once why
             except Exception as error:  # noqa: BLE001 - the worker must outlive any single frame
                 self.guard.failed("inference", error)
 
