@@ -56,9 +56,9 @@ NETWORK_KERNELS = Extension(
     optional=True,
 )
 
-# A plain C library that manager/arbiter_kernel.py loads; without a compiler numpy does its work.
+# A plain C library that manager/arbiter/arbiter_kernel.py loads; without a compiler numpy does its work.
 ARBITER_KERNEL = Extension(
-    f"{PACKAGE}.manager._arbiter_kernel",
+    f"{PACKAGE}.manager.arbiter._arbiter_kernel",
     ["src/arbiter/kernel.cpp"],
     depends=sorted(str(file.relative_to(ROOT)) for file in (ROOT / "src" / "arbiter").glob("*.h")),
     extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=off", "-fvisibility=hidden"],

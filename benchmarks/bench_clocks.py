@@ -18,7 +18,7 @@ from dynofa_ros.engine.profile_sweep import ClockSweep
 from dynofa_ros.engine.profiler import ProfilerOptions, profile_points
 from dynofa_ros.engine.profiler_clocks import SweptClocks
 from dynofa_ros.engine.profiler_sweep import TURNS, SweepOptions, with_sweep
-from dynofa_ros.manager.latency_model import fit_latency
+from dynofa_ros.manager.models.latency_model import fit_latency
 from dynofa_ros.paths import family_path
 from dynofa_ros.supernet.family import load_family
 from harness import Part, Results, Target, at_most

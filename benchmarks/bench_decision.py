@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from decisions import combinations, later, question
 from disturbance import waited_s
-from dynofa_ros.manager import arbiter_kernel
-from dynofa_ros.manager.arbiter import NODE_BUDGET, arbitrate
-from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
+from dynofa_ros.manager.arbiter import arbiter_kernel
+from dynofa_ros.manager.arbiter.arbiter import NODE_BUDGET, arbitrate
+from dynofa_ros.manager.arbiter.problem import ArbiterInput, ArbiterResult
 from harness import Part, Results, Target, at_least, at_most, summary
 
 LARGE_MS, ONE_MS = 2.0, 0.2

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from dynofa_ros.manager.latency_model import LatencyFit
+from dynofa_ros.manager.models.latency_model import LatencyFit
 from harness import machine_name
 from report_plots import STYLE
 from targets import limit_text, number, verdict

@@ -13,8 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from dynofa_ros.board.spec import find_spec
+from dynofa_ros.manager.arbiter.problem import (
+    ArbiterApplication,
+    ArbiterElement,
+    ArbiterInput,
+    ClockTable,
+    HeatLimit,
+)
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable, HeatLimit
 from dynofa_ros.manager.qos import Objective
 
 PLACEMENTS = (("gpu", 0), ("cpu", 1), ("cpu", 2), ("cpu", 4))

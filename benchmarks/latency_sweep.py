@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynofa_ros.manager.latency_model import LatencyFit, fit_latency
+from dynofa_ros.manager.models.latency_model import LatencyFit, fit_latency
 
 FILE = Path("orin_nano_super") / "latency_sweep.csv"
 FITTED_MHZ = (306.0, 510.0, 714.0, 1020.0)

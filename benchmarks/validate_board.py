@@ -22,7 +22,7 @@ from dynofa_ros.board.options import BoardOptions
 from dynofa_ros.board.simulated import SimulatedBoard
 from dynofa_ros.board.spec import BoardSpec, find_spec
 from dynofa_ros.board.workload import LatencyLaw, network_points
-from dynofa_ros.manager.latency_model import LatencyFit
+from dynofa_ros.manager.models.latency_model import LatencyFit
 from dynofa_ros.manager.operating_point import OperatingPoint
 from harness import FOLDER, compose, write_json
 from latency_sweep import FILE, SweepRow, fit, groups, read_sweep

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynofa_ros.manager import arbiter_kernel
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
-from dynofa_ros.manager.problem import (
+from dynofa_ros.manager.arbiter import arbiter_kernel
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.problem import (
     ArbiterApplication,
     ArbiterElement,
     ArbiterInput,
     ClockTable,
     HeatLimit,
 )
+from dynofa_ros.manager.models.power_model import BoardPowerModel, DomainPower, ElementPower
+from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import Objective
 
 NAN = math.nan

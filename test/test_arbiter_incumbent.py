@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
 from test_arbiter import SEARCHES, brute_force, brute_force_key, every_key, feasible, numbers, problems
 
 NEAR = 2e-8

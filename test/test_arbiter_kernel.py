@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from dynofa_ros.engine import frame_kernel
-from dynofa_ros.manager import arbiter_kernel
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.arbiter_kernel import ArbiterKernel
-from dynofa_ros.manager.choice import Choices, Question
-from dynofa_ros.manager.chosen import Chosen
-from dynofa_ros.manager.search import Search
+from dynofa_ros.manager.arbiter import arbiter_kernel
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.arbiter_kernel import ArbiterKernel
+from dynofa_ros.manager.arbiter.choice import Choices, Question
+from dynofa_ros.manager.arbiter.chosen import Chosen
+from dynofa_ros.manager.arbiter.search import Search
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from decisions import later, question

@@ -9,11 +9,11 @@ import pytest
 
 from dynofa_ros.board.state import BoardState, Element, ThermalZone
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
-from dynofa_ros.manager.board_view import BoardView
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
+from dynofa_ros.manager.telemetry.board_view import BoardView
 from test_manager import POINTS, SPEC, World
 
 CONFIG = ManagerConfig()

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.explain import explain
-from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
-from dynofa_ros.manager.problem import (
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.problem import (
     ArbiterApplication,
     ArbiterElement,
     ArbiterInput,
     ClockTable,
     HeatLimit,
 )
+from dynofa_ros.manager.explain import explain
+from dynofa_ros.manager.models.power_model import BoardPowerModel, DomainPower, ElementPower
+from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import Objective, QosTarget
 
 SHOWN_BY_ECHO = 128

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.headroom import with_headroom
-from dynofa_ros.manager.problem import ArbiterElement, ClockTable
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.headroom import with_headroom
+from dynofa_ros.manager.arbiter.problem import ArbiterElement, ClockTable
 from dynofa_ros.manager.qos import Objective
 from test_arbiter import CPU, app, point, problem
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynofa_ros.manager.choice import Question
-from dynofa_ros.manager.layout import Layout
+from dynofa_ros.manager.arbiter.choice import Question
+from dynofa_ros.manager.arbiter.layout import Layout
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable
+from dynofa_ros.manager.models.power_model import BoardPowerModel, DomainPower, ElementPower
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable
 
 MEMORY = {"memory_mhz": (204.0, 665.6, 2133.0), "fixed_ms": (3.0, 2.0, 1.0)}
 ON_CPU = {"element": "cpu", "clock_domain": "cpu0"}

@@ -14,10 +14,10 @@ from dynofa_ros.board.spec import find_spec
 from dynofa_ros.board.state import BoardState, ClockDomain, Element
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
-from dynofa_ros.manager.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.problem import Bound
 from dynofa_ros.manager.manager import Manager, ManagerConfig
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.problem import Bound
 from dynofa_ros.manager.qos import Objective, QosTarget
 
 SPEC = find_spec("jetson_orin_nano_super")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dynofa_ros.board.spec import find_spec
-from dynofa_ros.manager.problem import ArbiterInput
+from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.qos import Objective
 from test_manager import SPEC, World
 

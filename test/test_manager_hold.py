@@ -7,11 +7,11 @@ import pytest
 from dynofa_ros.board.state import BoardState, ClockDomain, Element
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
 from dynofa_ros.manager.manager import Manager, ManagerConfig
-from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.models.board_models import BoardModels
+from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
+from dynofa_ros.manager.models.thermal_model import ThermalModel
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.qos import Objective, QosTarget
-from dynofa_ros.manager.thermal_model import ThermalModel
 
 DWELL_S = 20.0
 TABLES = {"cpu0": (500.0, 1000.0, 2000.0), "gpu": (300.0, 600.0, 1000.0)}

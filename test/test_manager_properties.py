@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from dynofa_ros.board.state import BoardState, ClockDomain, Element, ThermalZone
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
-from dynofa_ros.manager.arbiter import judge
-from dynofa_ros.manager.board_view import Caution
+from dynofa_ros.manager.arbiter.arbiter import judge
 from dynofa_ros.manager.manager import Manager, ManagerConfig
-from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.models.board_models import BoardModels
+from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
+from dynofa_ros.manager.models.thermal_model import ThermalModel
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.qos import Objective, QosTarget
-from dynofa_ros.manager.thermal_model import ThermalModel
+from dynofa_ros.manager.telemetry.board_view import Caution
 
 POWER = BoardPowerModel(
     3.0,

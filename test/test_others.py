@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynofa_ros.board.state import ClockDomain, Element
-from dynofa_ros.manager.others import GOVERNED_LOAD, OthersLoad
-from dynofa_ros.manager.problem import ClockTable
+from dynofa_ros.manager.arbiter.problem import ClockTable
+from dynofa_ros.manager.telemetry.others import GOVERNED_LOAD, OthersLoad
 
 TABLE = ClockTable("gpu", (300.0, 600.0, 1000.0))
 

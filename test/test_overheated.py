@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.overheated import SLACK_DEGC, with_margin_given_up
-from dynofa_ros.manager.power_model import BoardPowerModel, ElementPower
-from dynofa_ros.manager.problem import (
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.overheated import SLACK_DEGC, with_margin_given_up
+from dynofa_ros.manager.arbiter.problem import (
     ArbiterApplication,
     ArbiterElement,
     ArbiterInput,
     ClockTable,
     HeatLimit,
 )
+from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
+from dynofa_ros.manager.operating_point import OperatingPoint
 
 POWER = BoardPowerModel(3.0, (ElementPower("cpu", "cpu0", 4, 500.0, 2000.0, 0.5, 8.0, 0.7),))
 CPU = ClockTable("cpu0", (500.0, 1000.0, 2000.0), full_mhz=2000.0)

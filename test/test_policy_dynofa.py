@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from dynofa_ros.manager.reflex import ReflexConfig
+from dynofa_ros.manager.reflex.reflex import ReflexConfig
 from dynofa_ros.simulation.policies.dynofa import MESSAGE_S, DynofaPolicy
 from dynofa_ros.simulation.scenarios.scenario import load_scenario, scenario_path
 from dynofa_ros.simulation.world.simulator import Simulator, play

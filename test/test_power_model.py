@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynofa_ros.board.spec import find_spec
-from dynofa_ros.manager.latency_model import fit_memory_table, with_memory_table
+from dynofa_ros.manager.models.latency_model import fit_memory_table, with_memory_table
 from dynofa_ros.manager.operating_point import OperatingPoint
 from sweep_samples import needs_sweep, rows, samples
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynofa_ros.errors import RefusedMessage
-from dynofa_ros.manager.accuracy_floor import PATIENCE
 from dynofa_ros.manager.decision import SubnetAlternative, SubnetDecision
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.reflex import Reflex, ReflexConfig
+from dynofa_ros.manager.reflex.accuracy_floor import PATIENCE
+from dynofa_ros.manager.reflex.reflex import Reflex, ReflexConfig
 
 LATENCY_MS = {"small": 4.0, "middle": 8.0, "large": 16.0}
 ACCURACY = {"small": 0.90, "middle": 0.94, "large": 0.97}

@@ -9,12 +9,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.arbiter import arbitrate, judge, terms
+from dynofa_ros.manager.arbiter.arbiter import arbitrate, judge, terms
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable
+from dynofa_ros.manager.arbiter.released import with_released_clocks
+from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel, ElementPower
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable
 from dynofa_ros.manager.qos import Objective
-from dynofa_ros.manager.released import with_released_clocks
 
 POWER = BoardPowerModel(
     3.0,

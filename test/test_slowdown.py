@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
+from dynofa_ros.manager.reflex.slowdown import OverheadEstimator, SlowdownEstimator
 
 
 def feed(values, **kwargs):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from dynofa_ros.manager.config import ManagerConfig
-from dynofa_ros.manager.reflex import ReflexConfig
+from dynofa_ros.manager.reflex.reflex import ReflexConfig
 from dynofa_ros.simulation.compare.steadiness import (
     DWELL_S,
     Change,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynofa_ros.manager.thermal_model import ThermalModel, ThermalObserver, ThermalState
+from dynofa_ros.manager.models.thermal_model import ThermalModel, ThermalObserver, ThermalState
 
 MODEL = ThermalModel(41.2, 1.44, 2.5, 100.0, 0.25)
 WATTS = st.floats(0.0, 30.0)

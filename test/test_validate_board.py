@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynofa_ros.manager.latency_model import LatencyFit
+from dynofa_ros.manager.models.latency_model import LatencyFit
 from latency_sweep import FILE, FITTED_MHZ, SweepRow, fit, groups, read_sweep
 from validate_board import default_data, judged, main, validate
 

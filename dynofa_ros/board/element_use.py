@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dynofa_ros.manager.power_model import ElementPower
+from dynofa_ros.manager.models.power_model import ElementPower
 
 
 class ElementUse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dynofa_ros.manager.thermal_model import ThermalModel
+from dynofa_ros.manager.models.thermal_model import ThermalModel
 
 
 class Heat:

@@ -13,9 +13,9 @@ from dynofa_ros.board.fields import Fields
 from dynofa_ros.board.governors import GOVERNORS, make_governor
 from dynofa_ros.board.networks import NetworkTable, read_networks
 from dynofa_ros.errors import ConfigError, RefusedMessage
-from dynofa_ros.manager.models import BoardModels
-from dynofa_ros.manager.power_model import BoardPowerModel, DomainPower, ElementPower
-from dynofa_ros.manager.thermal_model import ThermalModel
+from dynofa_ros.manager.models.board_models import BoardModels
+from dynofa_ros.manager.models.power_model import BoardPowerModel, DomainPower, ElementPower
+from dynofa_ros.manager.models.thermal_model import ThermalModel
 from dynofa_ros.paths import share_dir
 from dynofa_ros.plain_yaml import load_plain_yaml
 

@@ -36,7 +36,7 @@ from dynofa_ros.errors import InvalidImage, RefusedMessage
 from dynofa_ros.manager.application import InferenceStats
 from dynofa_ros.manager.decision import SubnetDecision
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.reflex import Reflex
+from dynofa_ros.manager.reflex.reflex import Reflex
 
 TOP_K = 5
 NowFunction = Callable[[], float]

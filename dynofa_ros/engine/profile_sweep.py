@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dynofa_ros.engine.profile_fields import positive, require, text
-from dynofa_ros.manager.latency_model import (
+from dynofa_ros.manager.models.latency_model import (
     LatencyFit,
     fit_latency,
     fit_memory_table,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dynofa_ros.engine.counters import Totals
 from dynofa_ros.engine.results import FrameResult
 from dynofa_ros.manager.application import InferenceStats
-from dynofa_ros.manager.reflex import Reflex
+from dynofa_ros.manager.reflex.reflex import Reflex
 
 PERIOD_FRAMES = 32
 LONGEST_GAP_S = 2.0

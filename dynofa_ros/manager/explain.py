@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynofa_ros.manager.arbiter import result_of
-from dynofa_ros.manager.choice import TOLERANCE, Choices, Question
+from dynofa_ros.manager.arbiter.arbiter import result_of
+from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Question
+from dynofa_ros.manager.arbiter.order import first
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult
+from dynofa_ros.manager.arbiter.reach import Reach
+from dynofa_ros.manager.arbiter.settings import IndexArray
 from dynofa_ros.manager.operating_point import OperatingPoint, label
-from dynofa_ros.manager.order import first
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult
 from dynofa_ros.manager.qos import Objective, QosTarget
-from dynofa_ros.manager.reach import Reach
-from dynofa_ros.manager.settings import IndexArray
 
 BLOCKS = {
     "dwell": "waits for the dwell",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dynofa_ros.manager.board_view import BoardView
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, Bound
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import (
     ApplicationStatus,
@@ -19,9 +19,9 @@ from dynofa_ros.manager.decision import (
 )
 from dynofa_ros.manager.explain import Explanation, explain
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterInput, ArbiterResult, Bound
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.manager.record import ApplicationRecord
+from dynofa_ros.manager.telemetry.board_view import BoardView
 
 
 @dataclass

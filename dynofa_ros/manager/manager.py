@@ -20,19 +20,19 @@ from dataclasses import replace
 from dynofa_ros.board.state import BoardState
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
-from dynofa_ros.manager.arbiter import arbitrate
-from dynofa_ros.manager.board_view import BoardView, Caution
+from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.headroom import with_headroom
+from dynofa_ros.manager.arbiter.overheated import with_margin_given_up
+from dynofa_ros.manager.arbiter.problem import ArbiterInput, ArbiterResult
+from dynofa_ros.manager.arbiter.released import with_released_clocks
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import ManagerOutput, pins
-from dynofa_ros.manager.headroom import with_headroom
 from dynofa_ros.manager.issue import Issuer, used_domains
-from dynofa_ros.manager.models import BoardModels
-from dynofa_ros.manager.overheated import with_margin_given_up
-from dynofa_ros.manager.power_model import element_share
-from dynofa_ros.manager.problem import ArbiterInput, ArbiterResult
+from dynofa_ros.manager.models.board_models import BoardModels
+from dynofa_ros.manager.models.power_model import element_share
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.manager.record import ApplicationRecord
-from dynofa_ros.manager.released import with_released_clocks
+from dynofa_ros.manager.telemetry.board_view import BoardView, Caution
 
 __all__ = ["Manager", "ManagerConfig"]
 

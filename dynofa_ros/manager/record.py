@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynofa_ros.manager.application import ApplicationInfo
-from dynofa_ros.manager.board_view import Caution
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterElement
+from dynofa_ros.manager.arbiter.undominated import undominated
 from dynofa_ros.manager.config import ManagerConfig
-from dynofa_ros.manager.measured import Elsewhere, Measured
+from dynofa_ros.manager.models.power_model import element_share
 from dynofa_ros.manager.operating_point import OperatingPoint, named
-from dynofa_ros.manager.power_model import element_share
-from dynofa_ros.manager.problem import ArbiterApplication, ArbiterElement
 from dynofa_ros.manager.qos import Objective, QosTarget
-from dynofa_ros.manager.undominated import undominated
+from dynofa_ros.manager.telemetry.board_view import Caution
+from dynofa_ros.manager.telemetry.measured import Elsewhere, Measured
 
 LARGEST_MARGIN = 0.05
 UNKNOWN = Elsewhere()

@@ -20,7 +20,7 @@ from dynofa_ros.errors import ConfigError, RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo
 from dynofa_ros.manager.decision import ManagerOutput, ManagerStatus
 from dynofa_ros.manager.manager import Manager
-from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.models.board_models import BoardModels
 from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.nodes.conversions import build, fill
 from dynofa_ros.nodes.diagnostics import OK, WARN, Health

@@ -17,7 +17,7 @@ from dynofa_ros.engine.placement import use_cores
 from dynofa_ros.engine.profile_keeper import ProfileKeeper
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.application import ApplicationInfo
-from dynofa_ros.manager.reflex import Reflex, ReflexConfig
+from dynofa_ros.manager.reflex.reflex import Reflex, ReflexConfig
 from dynofa_ros.paths import family_path
 from dynofa_ros.supernet.family import Family, load_family
 

@@ -22,10 +22,10 @@ from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo
 from dynofa_ros.manager.decision import ManagerOutput, new_pins, pins
 from dynofa_ros.manager.manager import Manager
-from dynofa_ros.manager.models import BoardModels
+from dynofa_ros.manager.models.board_models import BoardModels
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
-from dynofa_ros.manager.reflex import Reflex
+from dynofa_ros.manager.reflex.reflex import Reflex
 from dynofa_ros.simulation.extract import board_sample, clock_words
 from dynofa_ros.simulation.records import NAN, BoardSample, Decision, Frame
 from dynofa_ros.simulation.replay_input import CameraFrame

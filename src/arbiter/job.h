@@ -1,4 +1,4 @@
-// The interface to dynofa_ros/manager/arbiter_kernel.py, whose structures mirror these. Arrays are
+// The interface to dynofa_ros/manager/arbiter/arbiter_kernel.py, whose structures mirror these. Arrays are
 // contiguous, row by row; docstrings of layout.py and tables.py tell what the figures mean.
 #pragma once
 

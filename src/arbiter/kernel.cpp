@@ -1,4 +1,4 @@
-// The compiled arbiter: what dynofa_ros/manager/search.py and the modules that it uses do with numpy, and
+// The compiled arbiter: what dynofa_ros/manager/arbiter/search.py and the modules that it uses do with numpy, and
 // takes the place of without a compiler. It is compiled because an exact decision needs thousands of partial
 // choices within two milliseconds; array operations cost more than that before the first branch.
 

@@ -1,6 +1,6 @@
 // Branch and bound where applications compete for busy time, waiting or power.
 //
-// The same search as dynofa_ros/manager/search.py, which explains it. Prices are fitted once for all settings
+// The same search as dynofa_ros/manager/arbiter/search.py, which explains it. Prices are fitted once for all settings
 // and again at each setting that is branched, so fewer partial choices are needed.
 #pragma once
 

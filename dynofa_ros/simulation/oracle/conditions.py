@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dynofa_ros.board.spec import BoardSpec
+from dynofa_ros.manager.models.power_model import ElementPower, element_share
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import ElementPower, element_share
 from dynofa_ros.simulation.oracle.problem import Conditions, FloatArray, PlanElement
 from dynofa_ros.simulation.scenarios.changes import Ambient, Bandwidth, Cap, Cores, CoRunner, PowerMode
 from dynofa_ros.simulation.world.policy import Policy, World

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.operating_point import FloatArray, OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.simulation.policies.roster import writable_tables
 from dynofa_ros.simulation.world.policy import World
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.manager.power_model import BoardPowerModel
 from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.simulation.policies.roster import RosterPolicy, writable_tables
 from dynofa_ros.simulation.world.policy import SimApplication

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
-from dynofa_ros.manager.slowdown import OverheadEstimator, SlowdownEstimator
+from dynofa_ros.manager.reflex.slowdown import OverheadEstimator, SlowdownEstimator
 from dynofa_ros.simulation.policies.clock_wishes import ClockWishes
 from dynofa_ros.simulation.policies.deployed import DeployedPolicy
 from dynofa_ros.simulation.policies.roster import writable_tables

@@ -22,7 +22,7 @@ from dynofa_ros.manager.decision import DvfsDecision, ManagerOutput, SubnetDecis
 from dynofa_ros.manager.manager import Manager
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import QosTarget
-from dynofa_ros.manager.reflex import Reflex, ReflexConfig
+from dynofa_ros.manager.reflex.reflex import Reflex, ReflexConfig
 from dynofa_ros.simulation.world.policy import FrameOutcome, Policy, SimApplication, World
 
 MESSAGE_S = 0.001

@@ -7,7 +7,7 @@ import math
 from dynofa_ros.manager.decision import SubnetAlternative, SubnetDecision
 from dynofa_ros.manager.operating_point import OperatingPoint, pareto_front
 from dynofa_ros.manager.qos import Objective, QosTarget
-from dynofa_ros.manager.reflex import Reflex
+from dynofa_ros.manager.reflex.reflex import Reflex
 from dynofa_ros.simulation.policies.deployed import deployed_point, merit
 from dynofa_ros.simulation.policies.roster import RosterPolicy
 from dynofa_ros.simulation.world.policy import FrameOutcome, SimApplication

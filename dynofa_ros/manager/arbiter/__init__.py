@@ -1,0 +1,1 @@
+"""All applications together: operating points and clocks, exact where the budget allows."""

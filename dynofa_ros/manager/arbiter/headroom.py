@@ -1,0 +1,53 @@
+"""Clock headroom for applications whose objective is accuracy: clocks that also ride out bursts.
+
+Their frames come late in bursts that are too rare to give up a sub-network for, and a late frame is worth
+nothing. So the sub-networks are decided at the percentile planned for, and then, with all of them fixed, the
+clocks once more with the long tail of the slow-down, bursts included: the least power among the clocks that
+meet it, else those that come closest to it within budget, heat and caps; but never clocks at which something
+gives way at the percentile planned for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from dynofa_ros.manager.arbiter.arbiter import judge
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult
+from dynofa_ros.manager.qos import Objective
+
+Arbitrate = Callable[[ArbiterInput], ArbiterResult]
+
+
+def with_headroom(
+    problem: ArbiterInput, result: ArbiterResult, bursts: Sequence[float], arbitrate: Arbitrate
+) -> ArbiterResult:
+    """`result` with clocks for bursts; the figures stay those of the percentile planned for.
+
+    `bursts`: per application the long tail of its slow-down over the tail planned for, at least 1 [1].
+    """
+    wanting = [
+        app.objective == Objective.MAX_ACCURACY and burst > 1.0
+        for app, burst in zip(problem.applications, bursts, strict=True)
+    ]
+    if not problem.clocks or not result.feasible or not any(wanting):
+        return result
+    fixed = tuple(map(_fixed, problem.applications, result.choices))
+    stretched = tuple(map(_stretched, fixed, (b if w else 1.0 for b, w in zip(bursts, wanting, strict=True))))
+    clocks = arbitrate(replace(problem, applications=stretched)).clocks
+    kept = judge(problem, result.choices, clocks)
+    if kept is None or not kept.feasible:
+        return result
+    return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes)
+
+
+def _fixed(app: ArbiterApplication, choice: int) -> ArbiterApplication:
+    others = frozenset(range(len(app.points))) - {choice}
+    return replace(app, forbidden=others, current=choice)
+
+
+def _stretched(app: ArbiterApplication, burst: float) -> ArbiterApplication:
+    if burst == 1.0:
+        return app
+    tails = {element: (median, tail * burst) for element, (median, tail) in app.by_element.items()}
+    return replace(app, slowdown_tail=app.slowdown_tail * burst, by_element=tails)

@@ -1,0 +1,1 @@
+"""Latency, power and heat as equations, fitted from measurements."""

@@ -1,0 +1,1 @@
+"""Inside perception, per frame: the operating point that still fits the target."""

@@ -1,0 +1,114 @@
+"""Predicted latency of the next frame, from what was just measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
+from dynofa_ros.manager.reflex.ladder import Ladder
+from dynofa_ros.manager.reflex.slowdown import OverheadEstimator, SlowdownEstimator
+
+
+class FrameLatency:
+    """Predicted latency of point p at the target's percentile q:
+
+        L_q(p) = overhead_q + waiting_q + slowdown_q * latency_ms(p) * stretch(f)
+
+    where latency_ms(p) * stretch(f) is what `expected_ms` holds. Slow-downs are kept per element, and
+    forgotten after a window of frames that ran elsewhere. After a slow frame the tail of its element is that
+    of frames that followed slow ones.
+    """
+
+    def __init__(self, expected_ms: Mapping[PointKey, float], window: int) -> None:
+        self.overhead = OverheadEstimator(window=window)
+        self.waiting = OverheadEstimator(prior=0.0, window=window)
+        """Overhead that other applications cause, in no other estimate."""
+        self.slowdowns: dict[str, SlowdownEstimator] = {}
+        """By element."""
+        self.element = ""
+        """Where the last frame was sent: its newest slow-down tells of the next one there."""
+        self._expected_ms = expected_ms
+        self._window = window
+        self._elsewhere: dict[str, int] = {}
+        """Frames since an element last ran one."""
+        self._surprised = False
+
+    def set_elements(self, elements: Iterable[str]) -> None:
+        """Elements that frames can run on. Forgets all measurements."""
+        self.slowdowns = {element: SlowdownEstimator(window=self._window) for element in elements}
+        self.element = ""
+        self._elsewhere.clear()
+        self._surprised = False
+        self.overhead.reset()
+        self.waiting.reset()
+
+    # What it learns
+
+    def take_overhead(
+        self, overhead_ms: float, queued_ms: float, waited_ms: float, percentile: float
+    ) -> None:
+        """Overhead of a frame, and what of it was spent in the queue and behind other applications [ms].
+
+        Time in the queue does not count after a frame that was slow by surprise.
+        """
+        excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
+        self.overhead.update(overhead_ms - excused_ms - waited_ms)
+        self.overhead.tail(percentile)  # looked up now, so that the next choice finds all ready
+        if waited_ms > 0.0 or len(self.waiting):
+            self.waiting.update(waited_ms)
+
+    def take_inference(
+        self, point: OperatingPoint, inference_ms: float, queued_ms: float, percentile: float
+    ) -> bool:
+        """Inference time of a frame, and the time it was queued [ms]. Returns False where it is absurd."""
+        slowdown = self.slowdowns[point.element]
+        self._forget_elsewhere(point.element)
+        ratio = inference_ms / self._expected_ms[point.key]
+        self._surprised = ratio > slowdown.tail(percentile) or (self._surprised and queued_ms > 0.0)
+        counts = slowdown.update(ratio)
+        slowdown.tail(percentile)  # looked up now, too
+        return counts
+
+    def take_back(self, frames: Mapping[str, int]) -> None:
+        """Forget the newest slow-downs, so many of each element: they were judged by wrong times."""
+        for element, count in frames.items():
+            self.slowdowns[element].drop_newest(count)
+
+    def _forget_elsewhere(self, running: str) -> None:
+        """What another element suffered a window ago says nothing any more: it may be tried again."""
+        if len(self.slowdowns) == 1:
+            return
+        for element, estimator in self.slowdowns.items():
+            frames = 0 if element == running else self._elsewhere.get(element, 0) + 1
+            if frames == self._window:
+                estimator.reset()
+            self._elsewhere[element] = frames
+
+    # What it predicts
+
+    def fixed_ms(self, percentile: float) -> float:
+        """What comes beside inference: overhead and waiting [ms]."""
+        return self.overhead.tail(percentile) + self.waiting.tail(percentile)
+
+    def slowdown_tail(self, element: str, percentile: float) -> float:
+        """Slow-down of the next frame; where the last one was sent, what it tells counts."""
+        estimator = self.slowdowns[element]
+        return estimator.next_tail(percentile) if element == self.element else estimator.tail(percentile)
+
+    def inference_ms(self, point: OperatingPoint, percentile: float) -> float:
+        """Inference time of the next frame [ms]."""
+        return self.slowdown_tail(point.element, percentile) * self._expected_ms[point.key]
+
+    def usual_ms(self, point: OperatingPoint, percentile: float) -> float:
+        """Inference time after a usual frame [ms]."""
+        return self.slowdowns[point.element].tail(percentile) * self._expected_ms[point.key]
+
+    def highest(self, ladder: Ladder, left_ms: float, percentile: float) -> int:
+        """Rank of the highest point whose inference fits `left_ms`; of the fastest now where none does."""
+        expected_ms = self._expected_ms
+        tails = {element: self.slowdown_tail(element, percentile) for element in self.slowdowns}
+        for rank in range(len(ladder.points) - 1, -1, -1):
+            if tails[ladder.points[rank].element] * expected_ms[ladder.keys[rank]] <= left_ms:
+                return rank
+        need_ms = [tails[p.element] * expected_ms[k] for p, k in zip(ladder.points, ladder.keys, strict=True)]
+        return need_ms.index(min(need_ms))

@@ -1,0 +1,1 @@
+"""What is known of the board and the applications, from what they report."""
