@@ -115,9 +115,15 @@ def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order i
                 if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
                     period_ms = b.period_ms if b.period_ms > 0 else 0.0
                     free_ms = (1 - a.percentile) * period_ms / there
-                    in_step = abs(a.period_ms - period_ms) <= 0.01 * period_ms
-                    if in_step and a.measured_on == b.measured_on == p.element:
-                        free_ms = max(free_ms, b.occupies_ms - a.waited_ms / there)
+                    phase_ms = a.phases_ms.get(b.name)
+                    if abs(a.period_ms - period_ms) <= 0.01 * period_ms:
+                        free_ms = max(free_ms, phase_ms or 0.0)
+                    elif any(
+                        abs(a.period_ms * m - period_ms * n) <= 0.01 * n * period_ms
+                        for m in (1, 2, 3)
+                        for n in (1, 2, 3)
+                    ):
+                        free_ms = min(free_ms, phase_ms or 0.0)
                     latency += max(0.0, other_median * other_ms - free_ms)
         use = median * time / a.period_ms if a.period_ms > 0 else 0.0
         if a.current is not None and i != a.current:
@@ -217,15 +223,15 @@ def applications(draw, index):
         slowdown=draw(st.floats(0.9, 2.0)),
         by_element=draw(st.sampled_from([{}, {"gpu": (1.1, 1.6)}, {"cpu": (2.0, 2.5)}])),
         overhead_ms=draw(st.floats(0.0, 10.0)),
-        period_ms=draw(st.sampled_from([NAN, 10.0, 33.3])),
+        period_ms=draw(st.sampled_from([NAN, 10.0, 33.3, 66.7])),
         current=draw(st.none() | indices),
         forbidden=draw(st.sets(indices, max_size=1).map(frozenset)),
         margin=draw(st.sampled_from([0.0, 0.1, 0.3])),
         percentile=draw(st.sampled_from([0.5, 0.95, 0.99])),
         switch_ms=draw(st.sampled_from([0.0, 50.0])),
-        waited_ms=draw(st.sampled_from([0.0, 4.0])),
-        occupies_ms=draw(st.sampled_from([3.0, 9.0])),
-        measured_on=draw(st.sampled_from(["", "cpu", "cpu", "gpu"])),
+        phases_ms=draw(
+            st.dictionaries(st.sampled_from(["app0", "app1", "app2"]), st.sampled_from([0.0, 4.0, 9.0]))
+        ),
     )
 
 

@@ -49,6 +49,13 @@ def test_the_best_of_larger_problems_is_the_same_without_it(kernel, seed, exclus
     assert by_numpy.values == pytest.approx(found.values, abs=2e-8)
 
 
+@pytest.mark.parametrize("seed", [19, *range(6)])
+def test_where_inferences_wait_a_budget_that_ends_the_search_early_suffices_for_the_targets(seed):
+    """The bounds of slow clocks count no waiting and are out of reach: they must not use up the budget."""
+    asked = question(seed, applications=4, points=50, cpu_clocks=32, gpu_clocks=20, exclusive=True)
+    assert arbitrate(asked).feasible
+
+
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("seed", range(8))
 def test_a_choice_leads_to_the_same_without_it(kernel, seed, exclusive):

@@ -94,7 +94,7 @@ def held():
     pair = Pair(budget_w=10.0)
     assert pair.clocks == {"cpu0": 500.0, "gpu": 1000.0}
     assert pair.status.feasible
-    pair.slowdown["cpu"] = 2.0
+    pair.slowdown["cpu"] = 1.6
     pair.run(1.0)
     assert pair.status.feasible
     pair.slowdown["cpu"] = 1.0

@@ -418,6 +418,35 @@ def test_it_calls_the_manager_once_where_nothing_left_fits_and_again_where_it_ge
     assert reflex.calls == calls + 2
 
 
+def test_it_calls_the_manager_for_a_leap_that_still_fits():
+    """Another application on the element may not fit any more."""
+    reflex = ready()
+    run(reflex, 4.0, decision=decide(target_ms=60.0))
+    calls = reflex.calls
+    assert set(run(reflex, 0.5, 4.0, slowdown=1.4, decision=decide(target_ms=60.0))) == {"large"}
+    assert reflex.calls == calls + 1
+    run(reflex, 5.0, 4.5, decision=decide(target_ms=60.0))
+    run(reflex, 0.5, 9.5, slowdown=1.4, decision=decide(target_ms=60.0))
+    assert reflex.calls == calls + 2
+
+
+def test_a_clock_that_the_frame_does_not_run_on_says_nothing_about_it():
+    reflex = ready()
+    reflex.set_clock("gpu", 300.0)
+    reflex.set_clock("cpu0", 2000.0)
+    run(reflex, 2.0, decision=decide())
+    reflex.choose(2.0)
+    reflex.set_clock("gpu", 600.0)
+    samples = len(reflex.slowdown)
+    reflex.update(("large", ""), 16.0, 3.0)
+    assert len(reflex.slowdown) == min(samples + 1, 128)
+    reflex.choose(2.1)
+    reflex.set_clock("cpu0", 1000.0)
+    samples = len(reflex.slowdown)
+    reflex.update(("large", ""), 16.0, 3.0)
+    assert len(reflex.slowdown) == samples
+
+
 def test_one_slow_frame_calls_nobody():
     reflex = ready()
     decision = decide(min_accuracy=0.95)

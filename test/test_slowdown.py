@@ -144,6 +144,26 @@ def test_a_load_is_no_burst():
     assert estimator.burst_tail(0.95) == estimator.next_tail(0.95) == estimator.tail(0.95) == 1.5
 
 
+def test_frames_slower_than_any_burst_leave_room_for_bursts_on_top_until_the_window_knows_the_load():
+    bursts = [1.0] * 20 + [1.2]
+    estimator = feed(bursts * 20)
+    room = estimator.burst_tail()
+    assert room == pytest.approx(1.2)
+    for _ in range(4):
+        estimator.update(1.6)
+    assert estimator.next_tail(0.95) == pytest.approx(1.6 * room)
+    for _ in range(40):
+        estimator.update(1.6)
+    assert estimator.next_tail(0.95) == pytest.approx(1.6)
+
+
+def test_a_burst_as_slow_as_others_before_leaves_no_room_for_more():
+    estimator = feed(([1.0] * 20 + [1.2] * 2) * 20 + [1.0] * 20)
+    estimator.update(1.2)
+    estimator.update(1.2)
+    assert estimator.next_tail(0.95) == pytest.approx(1.2)
+
+
 def test_reset_returns_to_the_prior():
     estimator = feed([2.0] * 50)
     estimator.reset()

@@ -33,6 +33,7 @@ from dynofa_ros.manager.models.power_model import element_share
 from dynofa_ros.manager.qos import QosTarget
 from dynofa_ros.manager.record import ApplicationRecord
 from dynofa_ros.manager.telemetry.board_view import BoardView, Caution
+from dynofa_ros.manager.telemetry.phases import Phases
 
 __all__ = ["Manager", "ManagerConfig"]
 
@@ -68,6 +69,7 @@ class Manager:
         self._saving = False
         self._solved: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=SOLVED)
         self._answers: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=ANSWERED)
+        self._phases = Phases()
         self._issuer = Issuer(manager_id, self.config)
 
     def set_models(self, models: BoardModels | None) -> None:
@@ -196,6 +198,9 @@ class Manager:
         remarks = "; ".join(filter(None, words))
         if not records:
             return self._idle(remarks, now_s)
+        if len(records) > 1:
+            cores = self._board.cores()
+            self._phases.take((record.sharer(cores) for record in records), now_s)
         hold = set(self._limits) if caution.clocks else self._dwelling(records, now_s)
         keep = any(record.dwells(now_s, self.config) for record in records)
         problem, result = self._decide(records, now_s, caution, hold, keep)
@@ -243,8 +248,17 @@ class Manager:
     def _decide(
         self, records: list[ApplicationRecord], now_s: float, caution: Caution, hold: set[str], keep: bool
     ) -> tuple[ArbiterInput, ArbiterResult]:
+        """The choice. Where a slow-down has just leapt, with room for more if nothing gives way for it."""
+        if any(record.surprised(now_s, self.config) for record in records):
+            wary = self._solve(self._problem(records, now_s, caution, hold, keep, wary=True), records)
+            if wary[1].feasible:
+                return wary
+        return self._solve(self._problem(records, now_s, caution, hold, keep), records)
+
+    def _solve(
+        self, problem: ArbiterInput, records: list[ApplicationRecord]
+    ) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice; one of the last ones where its inputs are the same."""
-        problem = self._problem(records, now_s, caution, hold, keep)
         for known in self._solved:
             if known[0] == problem:
                 return known
@@ -265,6 +279,7 @@ class Manager:
             if now_s - record.seen_s > self.config.application_timeout_s:
                 self._dormant[name] = self._records.pop(name).info
                 self._issuer.forget(name)
+                self._phases.forget(name)
             elif now_s > record.target_until_s:
                 record.target, record.target_until_s, record.free = None, math.inf, True
 
@@ -277,17 +292,25 @@ class Manager:
             return set()
         since_s = now_s - self.config.dwell_s
         changed = {domain for domain, at_s in self._limited_s.items() if at_s > since_s}
-        return changed.union(*(record.domains for record in records if record.leapt_s > since_s))
+        return changed.union(*(r.domains for r in records if r.surprised(now_s, self.config)))
 
     def _problem(
-        self, records: list[ApplicationRecord], now_s: float, caution: Caution, hold: set[str], keep: bool
+        self,
+        records: list[ApplicationRecord],
+        now_s: float,
+        caution: Caution,
+        hold: set[str],
+        keep: bool,
+        wary: bool = False,
     ) -> ArbiterInput:
         used = {domain for record in records for domain in record.domains}
         tables = self._board.clock_tables(used, self._limits, hold, self.config.actuation_ms)
         elements = self._board.elements(self._own_busy(records))
         return ArbiterInput(
             applications=tuple(
-                r.as_input(now_s, self.config, caution, elements, keep, alone=len(records) == 1)
+                r.as_input(
+                    now_s, self.config, caution, elements, keep, self._phases.of(r.info.name, now_s), wary
+                )
                 for r in records
             ),
             clocks=tables,

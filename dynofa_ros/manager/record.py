@@ -15,6 +15,7 @@ from dynofa_ros.manager.operating_point import OperatingPoint, named
 from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.manager.telemetry.board_view import Caution
 from dynofa_ros.manager.telemetry.measured import Elsewhere, Measured
+from dynofa_ros.manager.telemetry.phases import Sharer
 
 LARGEST_MARGIN = 0.05
 UNKNOWN = Elsewhere()
@@ -33,7 +34,7 @@ class ApplicationRecord:
     chosen: int | None = None
     changed_s: float = -math.inf
     leapt_s: float = -math.inf
-    """When it last got much slower at once [s]: so far little is known of how slow."""
+    """When it last got much slower at once [s]."""
     free: bool = True
     """The next decision waits for no dwell: new application, first measurement or new target."""
     saving: bool = False
@@ -73,6 +74,24 @@ class ApplicationRecord:
         busy = [p.latency_ms * element_share(p, cores.get(p.element, 0)) / period_ms for p in self.points]
         most = max(config.sustained_busy, min(busy))
         return frozenset(i for i, share in enumerate(busy) if share > most)
+
+    def surprised(self, now_s: float, config: ManagerConfig) -> bool:
+        """Whether it got much slower so lately that little is known of how slow."""
+        return now_s - self.leapt_s < config.dwell_s
+
+    def sharer(self, cores: Mapping[str, int]) -> Sharer:
+        """What it reports of sharing the element it runs on."""
+        running, measured = self._running_index(), self.measured
+        point = None if running is None else self.points[running]
+        share = element_share(point, cores.get(point.element, 0)) if point else math.nan
+        return Sharer(
+            self.info.name,
+            measured.element,
+            share,
+            measured.period_ms,
+            measured.occupies_ms,
+            measured.waited_ms,
+        )
 
     def _forbidden(self, blocked: bool, keep: bool, cores: Mapping[str, int]) -> frozenset[int]:
         """With `keep` all but the chosen one; else higher ones while blocked, and more threads than cores."""
@@ -143,16 +162,18 @@ class ApplicationRecord:
         caution: Caution,
         elements: Sequence[ArbiterElement],
         keep: bool,
-        alone: bool = False,
+        phases_ms: Mapping[str, float],
+        wary: bool = False,
     ) -> ArbiterApplication:
         """The application as the arbiter sees it; with `keep` it stays where it is during the dwell.
 
-        Where it is `alone` nothing waits for it, and what it waits for does not count.
+        `wary`: a slow-down that has just leapt is taken for larger by what bursts add to it.
         """
         background = {element.name: element.background for element in elements}
         cores = {element.name: element.cores for element in elements}
         target, measured = self.target_or_default(config), self.measured
         least = config.prior_slowdown if self.stale(now_s, config) else 0.0
+        surprise = measured.burst if wary and self.surprised(now_s, config) else 1.0
         blocked = caution.upward or bool(self.upward_block(now_s, config))
         app = ArbiterApplication(
             name=self.info.name,
@@ -162,15 +183,13 @@ class ApplicationRecord:
             max_power_w=target.max_power_w,
             objective=target.objective,
             priority=target.priority,
-            slowdown_tail=max(_known(measured.slowdown_tail, config.prior_slowdown), least),
+            slowdown_tail=max(_known(measured.slowdown_tail, config.prior_slowdown), least) * surprise,
             slowdown=_known(measured.slowdown, 1.0),
             by_element=self._elsewhere(now_s, config, background),
             overhead_ms=_known(measured.overhead_ms, config.prior_overhead_ms),
             period_ms=_known(measured.period_ms, config.default_period_ms),
             percentile=self.percentile(config),
-            waited_ms=math.nan if alone else measured.waited_ms,
-            occupies_ms=math.nan if alone else measured.occupies_ms,
-            measured_on=measured.element,
+            phases_ms=phases_ms,
             current=None if self.free else self._running(now_s, config),
             margin=self._margin(config),
             switch_ms=config.switch_ms,

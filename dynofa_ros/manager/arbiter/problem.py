@@ -40,12 +40,9 @@ class ArbiterApplication:
     margin: float = 0.0
     percentile: float = DEFAULT_PERCENTILE
     """Share of the frames that must meet the target; decides how much waiting counts."""
-    waited_ms: float = math.nan
-    """Measured waiting behind others at `percentile`, while these do as they do now; NaN: not known."""
-    occupies_ms: float = math.nan
-    """Median time of the inference that runs now; NaN: not known."""
-    measured_on: str = ""
-    """Element on which the last two were measured."""
+    phases_ms: Mapping[str, float] = field(default_factory=dict)
+    """How long after the beginning of another application's inference its frames come at least, by the name
+    of the other one; where the cameras keep their phase and it is known."""
     switch_ms: float = 0.0
     """How long a change of point keeps the element of the new one busy."""
 

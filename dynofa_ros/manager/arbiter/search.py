@@ -11,7 +11,8 @@ With numpy; src/arbiter does the same compiled.
    others, which soon is close to the best.
 4. The settings that may still win are branched in the order of their bounds, a batch at a time:
    application by application, by falling priority, every partial choice bounded and dropped when it
-   cannot win.
+   cannot win. Where applications wait for each other the lowest bounds are out of reach, so a few settings
+   from the fastest down come before, and show what is in reach.
 5. The search ends when nothing is left, or when the budget of partial choices is spent. What was left out
    then says how far the best can be.
 """
@@ -39,6 +40,8 @@ BATCH = 128
 SAMPLES = 48
 """Settings at which it is tried at first whether what the applications take alone fits together."""
 STEPS = 6
+DIVES = 4
+"""Settings that are branched before all others where applications wait for each other."""
 FEW = 8
 """So few settings are branched without prices."""
 LEAST_ROOM = 256
@@ -117,6 +120,9 @@ class Search:
         if np.isinf(self.best_values[0]):
             self._offer(self.reach.thrifty())
         left = self._raise_prices(alone)
+        if self.question.coupled:
+            self._dive(left)
+            left = left.picked(ahead(left, self.best_values))
         while len(left):
             if self.nodes >= self.budget:
                 self._leave_out(left)
@@ -125,6 +131,15 @@ class Search:
             self._branch(left.picked(batch))
             left = left.picked(np.arange(len(batch), len(left)))
             left = self._promising(left.picked(np.sort(ahead(left, self.best_values))))
+
+    def _dive(self, choices: Choices) -> None:
+        """Step 4 at a few of these settings, from the fastest down."""
+        by_setting = np.argsort(choices.setting, kind="stable")
+        for n in range(DIVES):
+            if len(choices) and self.nodes < self.budget:
+                fast = by_setting[[(len(choices) - 1) * (DIVES - n) // DIVES]]
+                one = choices.picked(fast)
+                self._branch(one.picked(ahead(one, self.best_values)))
 
     def _raise_prices(self, alone: Choices) -> Choices:
         """Step 3, again where it settles the term that was open. Returns what is left, best bounds first."""

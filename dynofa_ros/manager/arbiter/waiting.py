@@ -6,11 +6,15 @@
 for the others b on the same exclusive element beside which a does not fit: t_b median inference time and
 T_b period of b, q_a percentile, n the number of others that may be there. With unrelated phases a frame
 of a finds b at work with a remaining time above w in a share (t_b - w) / T_b of the cases, and each of
-the n others may use up an n-th of 1 - q_a (Boole's inequality). At most one inference of each is in
-front, since every application holds one frame at a time. Cameras of equal periods keep their phase, though:
-where it was measured how long a waits while b takes t_b now, waiting grows at most by what t_b grows,
+the n others may use up an n-th of 1 - q_a (Boole's inequality). At most one inference of each
+is in front, since every application holds one frame at a time.
 
-    W_ab = max(0, t_b - max((1 - q_a) T_b / n, t_b now - waited_a / n))
+Cameras whose periods are as small whole numbers keep their phase, though, and what is rare over all phases
+may befall every second or third frame for minutes. Where the phase is known (telemetry/phases.py),
+
+    V_ab = max(0, t_b - phi_ab)
+    waiting            min(W_ab, V_ab)  of equal periods; W_ab until phi_ab is known
+                       max(W_ab, V_ab)  of others, which have not met in every phase yet; t_b until then
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput
 from dynofa_ros.manager.models.power_model import FloatArray
 
 SAME_PERIOD = 0.01
-"""Relative difference of periods up to which two cameras count as in step."""
+"""Relative difference up to which two periods count as equal."""
+RATIOS = tuple((n, m) for n in range(1, 4) for m in range(1, 4) if math.gcd(n, m) == 1)
+"""Of periods of cameras that keep their phase."""
 
 
 def coupled_elements(problem: ArbiterInput, layout: Layout) -> frozenset[int]:
@@ -45,18 +51,28 @@ def allowances_ms(problem: ArbiterInput, layout: Layout) -> FloatArray:
     apps = problem.applications
     allowance = np.full((len(apps), len(apps), len(layout.elements)), math.inf)
     for number in coupled_elements(problem, layout):
-        there, name = layout.apps_on[number], layout.elements[number]
+        there = layout.apps_on[number]
         for a in there:
             for b in there:
-                allowance[a, b, number] = _allowance_ms(apps[a], apps[b], name, len(there) - 1)
+                allowance[a, b, number] = _allowance_ms(apps[a], apps[b], len(there) - 1)
     return allowance
 
 
-def _allowance_ms(app: ArbiterApplication, other: ArbiterApplication, element: str, others: int) -> float:
+def _allowance_ms(app: ArbiterApplication, other: ArbiterApplication, others: int) -> float:
     period_ms = other.period_ms if other.period_ms > 0.0 else 0.0
     of_any_phase = (1.0 - app.percentile) * period_ms / others
-    in_step = abs(app.period_ms - other.period_ms) <= SAME_PERIOD * other.period_ms
-    if not (in_step and app.measured_on == other.measured_on == element):
+    if not in_step(app.period_ms, other.period_ms):
         return of_any_phase
-    as_measured = other.occupies_ms - app.waited_ms / others
-    return max(of_any_phase, as_measured) if math.isfinite(as_measured) else of_any_phase
+    phase_ms = app.phases_ms.get(other.name, math.nan)
+    if _as(app.period_ms, other.period_ms, 1, 1):
+        return of_any_phase if math.isnan(phase_ms) else max(of_any_phase, phase_ms)
+    return 0.0 if math.isnan(phase_ms) else min(of_any_phase, phase_ms)
+
+
+def in_step(period_ms: float, other_ms: float) -> bool:
+    """Whether two cameras keep their phase: their periods are as small whole numbers."""
+    return any(_as(period_ms, other_ms, n, m) for n, m in RATIOS)
+
+
+def _as(period_ms: float, other_ms: float, n: int, m: int) -> bool:
+    return abs(period_ms * m - other_ms * n) <= SAME_PERIOD * other_ms * n

@@ -30,7 +30,9 @@ class ExpectedTimes:
         """Clocks that were in force when others were announced, until the next reading [MHz]."""
         self._since: dict[str, dict[str, int]] = {}
         """Per clock domain: frames of each element since its clock was last told."""
-        self._running = self._straddles = False
+        self._running: tuple[str, ...] = ()
+        """Clock domains of the frame that runs."""
+        self._straddles = False
 
     def set_points(self, points: Mapping[PointKey, OperatingPoint]) -> None:
         """Other points, of which no frame has run; the clocks stay."""
@@ -39,7 +41,7 @@ class ExpectedTimes:
         self.ms.clear()
         self._expect()
         self._since.clear()
-        self._running = self._straddles = False
+        self._running, self._straddles = (), False
 
     def clock(self, domain: str) -> tuple[float, float]:
         """Clock believed in force in a domain and the highest one [MHz]; NaN where none was told."""
@@ -61,7 +63,7 @@ class ExpectedTimes:
         self._expect()
         if before is None or not settable:
             return NO_FRAMES
-        self._straddles = self._running
+        self._straddles |= domain in self._running
         return {element: min(frames, LATE_FRAMES) for element, frames in since.items()}
 
     def announce(self, domain: str, mhz: float) -> None:
@@ -72,17 +74,17 @@ class ExpectedTimes:
         self._clocks[domain] = (mhz, full_mhz)
         self._outdated_mhz[domain] = before_mhz
         self._since.pop(domain, None)
-        self._straddles = self._running
+        self._straddles |= domain in self._running
         self._expect()
 
-    def start_frame(self) -> None:
-        """A frame runs from now on."""
-        self._running = True
+    def start_frame(self, point: OperatingPoint) -> None:
+        """A frame of `point` runs from now on."""
+        self._running, self._straddles = self._domains[point.key], False
 
     def end_frame(self) -> bool:
         """It has run. Returns whether a clock changed meanwhile, so that its time says nothing."""
-        self._running, straddles, self._straddles = False, self._straddles, False
-        return straddles
+        self._running = ()
+        return self._straddles
 
     def count_frame(self, point: OperatingPoint) -> None:
         """A frame of `point` was judged by the time expected of it."""

@@ -175,7 +175,8 @@ class Reflex:
             self._expected.count_frame(point)
         if point is self._current:
             limit_ms = self._lease.limit_ms(self._chose_s)
-            self._strain.after_frame(self._strain_ms(point, limit_ms, self._fixed_ms()), limit_ms)
+            slowdown = self._latency.slowdowns[point.element].tail(percentile)
+            self._strain.after_frame(self._strain_ms(point, limit_ms, self._fixed_ms()), limit_ms, slowdown)
 
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold a sub-network until `until_s`, whatever is measured. RefusedMessage: not resident."""
@@ -257,8 +258,10 @@ class Reflex:
         if self._current is not None and point is not self._current:
             self._pace.moved_s = now_s
         self._current, self._latency.element = point, point.element
-        self._expected.start_frame()
-        return self._excursion(point, now_s, queued_ms) if queued_ms > 0.0 and pinned is None else point
+        if queued_ms > 0.0 and pinned is None:
+            point = self._excursion(point, now_s, queued_ms)
+        self._expected.start_frame(point)
+        return point
 
     def _excursion(self, point: OperatingPoint, now_s: float, queued_ms: float) -> OperatingPoint:
         """The highest point up to `point` that makes up for the wait; the fastest where none does."""

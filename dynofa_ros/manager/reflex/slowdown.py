@@ -237,6 +237,8 @@ class SlowdownEstimator(TailEstimator):
         self._freed = 0
         """Frames in a row that came last far below the median."""
         self._after_slow, self._long = _Memory(AFTER_SLOW), _Memory(LONG)
+        self._rare = BURST
+        """The rare excess over the median as it was before the slow frames that came last [1]."""
 
     def _fast(self, usual: float) -> float:
         alone = self._count == 1 and self._samples[-1] > LEAP * self.prior
@@ -247,6 +249,8 @@ class SlowdownEstimator(TailEstimator):
         tail = self.tail(percentile)
         if not self._run:
             return tail
+        if tail > self._rare * self.median():
+            return tail * self._rare
         if len(self._after_slow) < LEARNT:
             return max(tail, min(self._run[-1], LEAP * tail))
         return max(tail, self._after_slow.quantile(percentile) * self.median())
@@ -254,12 +258,12 @@ class SlowdownEstimator(TailEstimator):
     def burst_tail(self, percentile: float = USUAL) -> float:
         """What only one frame in a thousand exceeds, bursts included; at least `tail`."""
         tail = self.tail(percentile)
-        if self._count == 0:
-            return tail
+        return max(tail, self._excess() * self.median()) if self._count else tail
+
+    def _excess(self) -> float:
+        """What only one frame in a thousand exceeds, over the median."""
         excess = self._long.quantile(RARE) if len(self._long) else 1.0
-        if len(self._long) < BURSTS_SEEN:
-            excess = max(excess, BURST)
-        return max(tail, excess * self.median())
+        return max(excess, BURST) if len(self._long) < BURSTS_SEEN else excess
 
     def drop_newest(self, count: int) -> None:
         """Take back the newest samples: they were judged by something that turned out wrong."""
@@ -284,6 +288,8 @@ class SlowdownEstimator(TailEstimator):
         middle = self._sorted[self._count // 2]
         reach = max(SPREADS * (self._sorted[3 * self._count // 4] - middle), (LEAST_EXCESS - 1.0) * middle)
         slow, before = value > middle + reach, bool(self._run)
+        if slow and not before:
+            self._rare = self._excess()
         self._long.add(value / middle)
         if before:
             self._after_slow.add(value / middle)

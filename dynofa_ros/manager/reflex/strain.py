@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 WORSE = 0.1
 """Share of the limit by which a point that does not fit must get slower to be told of again."""
+LEAP = 1.1
+"""Factor on the slow-down that is told of even while the point fits: others there may have to move."""
 
 
 class Strain:
@@ -11,7 +15,7 @@ class Strain:
 
     It is called for a move down, and where a point ceases to fit, of a single slow frame not yet: after the
     frame that shows it, or where nothing left fits before one. Again only where the strain grew by WORSE of
-    the limit; one call does for a frame and the move after it.
+    the limit; one call does for a frame and the move after it. It is called for a leap of the slow-down, too.
     """
 
     def __init__(self) -> None:
@@ -20,10 +24,17 @@ class Strain:
         """The strain when the manager last heard of it."""
         self._told = False
         """Whether it called after the last frame."""
+        self._slowdown = math.inf
+        """The least slow-down since the last call for a leap, or the one then called for [1]."""
 
-    def after_frame(self, strain_ms: float, limit_ms: float) -> None:
-        """Strain of the point that just ran; below 0 where it fits."""
+    def after_frame(self, strain_ms: float, limit_ms: float, slowdown: float) -> None:
+        """Strain of the point that just ran, below 0 where it fits, and the slow-down after it."""
+        leapt = slowdown > LEAP * self._slowdown
+        self._slowdown = slowdown if leapt else min(slowdown, self._slowdown)
         self._told = self._note(strain_ms, limit_ms)
+        if leapt and not self._told:
+            self.calls += 1
+            self._told = True
 
     def before_frame(self, strain_ms: float, limit_ms: float, moves_down: bool) -> None:
         """Strain of the best point left."""
