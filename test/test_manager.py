@@ -212,6 +212,18 @@ def test_room_for_bursts_after_a_leap_costs_no_target():
     assert world.status.feasible
 
 
+def test_a_camera_that_got_faster_is_answered_at_once():
+    world = World("front")
+    world.target()
+    world.run(3.0)
+    before = len(world.dvfs), len(world.decisions)
+    world.stats("front", period_ms=10.0)
+    assert (len(world.dvfs), len(world.decisions)) != before
+    after = len(world.dvfs), len(world.decisions)
+    world.stats("front", period_ms=9.9)
+    assert (len(world.dvfs), len(world.decisions)) == after
+
+
 def test_upward_moves_wait_for_the_dwell():
     world = World("front", dwell_s=3.0)
     world.target()

@@ -418,6 +418,19 @@ def test_it_calls_the_manager_once_where_nothing_left_fits_and_again_where_it_ge
     assert reflex.calls == calls + 2
 
 
+def test_a_camera_too_fast_for_a_point_moves_down_though_each_frame_would_be_in_time():
+    """Every frame that finds the worker busy and is replaced by a newer one is lost."""
+    reflex = ready()
+    reflex.set_period(33.3)
+    run(reflex, 4.0, decision=decide(target_ms=60.0))
+    calls = reflex.calls
+    reflex.set_period(10.0)
+    assert run(reflex, 0.2, 4.0, decision=decide(target_ms=60.0))[0] == "middle"
+    assert reflex.calls == calls + 1
+    reflex.set_period(33.3)
+    assert run(reflex, 2.0, 4.2, decision=decide(target_ms=60.0))[-1] == "large"
+
+
 def test_it_calls_the_manager_for_a_leap_that_still_fits():
     """Another application on the element may not fit any more."""
     reflex = ready()

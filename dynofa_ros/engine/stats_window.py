@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dynofa_ros.engine.counters import Totals
@@ -13,21 +14,45 @@ from dynofa_ros.manager.application import InferenceStats
 from dynofa_ros.manager.reflex.reflex import Reflex
 
 PERIOD_FRAMES = 32
+CHANGED_GAPS, CHANGED = 4, 1.4
+"""So many gaps in a row that are longer, or shorter, by this factor than the mean are another period."""
 LONGEST_GAP_S = 2.0
 MAX_FRAMES = 10_000
 
 
 class PeriodMeter:
-    """Mean time between received frames over the last PERIOD_FRAMES; a pause starts it over."""
+    """Mean time between received frames over the last PERIOD_FRAMES.
+
+    A pause starts it over; where CHANGED_GAPS in a row tell of another period, only they count.
+    """
 
     def __init__(self) -> None:
         self._times_s: deque[float] = deque(maxlen=PERIOD_FRAMES)
+        self._shorter = self._longer = 0
+        """Gaps in a row, the newest ones, that are shorter or longer than usual."""
 
     def tick(self, received_s: float) -> None:
         """A frame was received."""
-        if self._times_s and not 0.0 <= received_s - self._times_s[-1] <= LONGEST_GAP_S:
-            self._times_s.clear()
+        times_s = self._times_s
+        if times_s:
+            gap_s = received_s - times_s[-1]
+            if 0.0 <= gap_s <= LONGEST_GAP_S:
+                self._compare(gap_s)
+            else:
+                self._start_over(())
         self._times_s.append(received_s)
+        if max(self._shorter, self._longer) == CHANGED_GAPS:
+            self._start_over(list(self._times_s)[-CHANGED_GAPS - 1 :])
+
+    def _compare(self, gap_s: float) -> None:
+        count = len(self._times_s) - 1
+        mean_s = (self._times_s[-1] - self._times_s[0]) / count if count else gap_s
+        self._shorter = self._shorter + 1 if gap_s * CHANGED < mean_s else 0
+        self._longer = self._longer + 1 if gap_s > CHANGED * mean_s else 0
+
+    def _start_over(self, times_s: Iterable[float]) -> None:
+        self._times_s = deque(times_s, PERIOD_FRAMES)
+        self._shorter = self._longer = 0
 
     @property
     def period_ms(self) -> float:

@@ -260,14 +260,21 @@ def _ranked(
 ) -> tuple[tuple[SubnetAlternative, ...], tuple[SubnetAlternative, ...]]:
     """The alternatives of an application, and its frontier: what no faster point equals in merit."""
     app = problem.applications[index]
-    entries = [_alternative(problem, result, app, point) for point in app.points]
-    frontier = _front(entries, app.merits(), range(len(entries)))
-    return _alternatives(problem, result, index, entries), tuple(entries[i] for i in frontier)
+    clocks = {**problem.other_clocks, **result.clocks}
+    full_mhz = {table.domain: table.full_mhz for table in problem.clocks}
+    latencies_ms = [_latency_ms(app, point, clocks, full_mhz) for point in app.points]
+    chosen = _alternatives(problem, result, index, latencies_ms)
+    frontier = _front(latencies_ms, app.merits(), range(len(latencies_ms)))
+    entries = {
+        i: _alternative(problem, app, app.points[i], latencies_ms[i], clocks, full_mhz)
+        for i in {*chosen, *frontier}
+    }
+    return tuple(entries[i] for i in chosen), tuple(entries[i] for i in frontier)
 
 
 def _alternatives(
-    problem: ArbiterInput, result: ArbiterResult, index: int, entries: Sequence[SubnetAlternative]
-) -> tuple[SubnetAlternative, ...]:
+    problem: ArbiterInput, result: ArbiterResult, index: int, latencies_ms: Sequence[float]
+) -> list[int]:
     """Where the reflex may go without asking, last resort first; the decided point is the last.
 
     Faster points of at most the decided merit: on the decided element with as many threads, each more
@@ -278,42 +285,53 @@ def _alternatives(
     taken = {a.points[i].element for a, i in zip(problem.applications, result.choices, strict=True)}
     faster = [
         i
-        for i in range(len(entries))
-        if entries[i].predicted_latency_ms < entries[decided].predicted_latency_ms
-        and merits[i] <= merits[decided]
+        for i, latency_ms in enumerate(latencies_ms)
+        if latency_ms < latencies_ms[decided] and merits[i] <= merits[decided]
     ]
     here = [i for i in faster if _same_place(app.points[i], app.points[decided])]
     away = [i for i in faster if app.points[i].element not in taken]
-    chosen = [*_front(entries, merits, away), *_front(entries, merits, here), decided]
-    return tuple(entries[i] for i in chosen)
+    return [*_front(latencies_ms, merits, away), *_front(latencies_ms, merits, here), decided]
 
 
 def _same_place(a: OperatingPoint, b: OperatingPoint) -> bool:
     return (a.element, a.threads) == (b.element, b.threads)
 
 
-def _front(
-    entries: Sequence[SubnetAlternative], merits: Sequence[float], candidates: Sequence[int]
-) -> list[int]:
+def _front(latencies_ms: Sequence[float], merits: Sequence[float], candidates: Sequence[int]) -> list[int]:
     """Candidates that no faster one equals in merit, by rising latency and merit."""
     front: list[int] = []
     best = -math.inf
-    for i in sorted(candidates, key=lambda i: (entries[i].predicted_latency_ms, -merits[i])):
+    for i in sorted(candidates, key=lambda i: (latencies_ms[i], -merits[i])):
         if merits[i] > best:
             front.append(i)
             best = merits[i]
     return front
 
 
+def _latency_ms(
+    app: ArbiterApplication,
+    point: OperatingPoint,
+    clocks: Mapping[str, float],
+    full_mhz: Mapping[str, float],
+) -> float:
+    _, tail = app.slowdowns(point.element)
+    return app.overhead_ms + tail * point.time_ms(clocks, full_mhz.get(point.clock_domain, math.nan))
+
+
 def _alternative(
-    problem: ArbiterInput, result: ArbiterResult, app: ArbiterApplication, point: OperatingPoint
+    problem: ArbiterInput,
+    app: ArbiterApplication,
+    point: OperatingPoint,
+    latency_ms: float,
+    clocks: Mapping[str, float],
+    full_mhz: Mapping[str, float],
 ) -> SubnetAlternative:
-    clocks = {**problem.other_clocks, **result.clocks}
-    full_mhz = next((t.full_mhz for t in problem.clocks if t.domain == point.clock_domain), math.nan)
-    median, tail = app.slowdowns(point.element)
-    energy = problem.power.energy_mj(point, clocks, median, full_mhz) if problem.power else math.nan
-    latency_ms = app.overhead_ms + tail * point.time_ms(clocks, full_mhz)
-    return SubnetAlternative(point.subnet, point.placement, point.element, latency_ms, energy, point.accuracy)
+    median, _ = app.slowdowns(point.element)
+    highest_mhz, energy_mj = full_mhz.get(point.clock_domain, math.nan), math.nan
+    if problem.power:
+        energy_mj = problem.power.energy_mj(point, clocks, median, highest_mhz)
+    where = (point.subnet, point.placement, point.element)
+    return SubnetAlternative(*where, latency_ms, energy_mj, point.accuracy)
 
 
 def _action(

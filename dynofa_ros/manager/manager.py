@@ -40,7 +40,7 @@ __all__ = ["Manager", "ManagerConfig"]
 ANNOUNCED_S = 0.02
 """Frames that ended within it after a decision about clocks may have run at the old ones [s]."""
 URGENT = 1.15
-"""Factor on the slow-down that is answered before the next step [1]."""
+"""Factor on the slow-down, or on the rate of frames, that is answered before the next step [1]."""
 SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""
 LEAST_HORIZON_S = 0.2
@@ -138,7 +138,7 @@ class Manager:
     def on_stats(self, stats: StatsView, now_s: float) -> ManagerOutput | None:
         """Take an application's measurements; of an unknown application they are ignored.
 
-        Decides at once where it got much slower, else returns None.
+        Decides at once where it got much slower or its camera much faster, else returns None.
         """
         if stats.application not in self._records and stats.application in self._dormant:
             info = self._dormant.pop(stats.application)
@@ -147,17 +147,17 @@ class Manager:
         if record is None:
             return None
         record.seen_s = now_s
-        before = record.measured.slowdown_tail
+        before, before_ms = record.measured.slowdown_tail, record.measured.period_ms
         settle = self._clocks_settle(record, now_s)
         record.free |= record.measured.take(stats, now_s, record.elements, settle)
         if not self.config.dry_run:
             record.watch_reflex(now_s)
         if math.isnan(before):
             before = self.config.prior_slowdown
-        if not record.measured.slowdown_tail > URGENT * before:
-            return None
-        record.leapt_s = now_s
-        return self.step(now_s)
+        slower = record.measured.slowdown_tail > URGENT * before
+        if slower:
+            record.leapt_s = now_s
+        return self.step(now_s) if slower or URGENT * record.measured.period_ms < before_ms else None
 
     def _clocks_settle(self, record: ApplicationRecord, now_s: float) -> bool:
         """Whether its frames ran across a change of clocks, or at clocks that nobody has read since."""

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -60,7 +59,7 @@ def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: b
     kernel = arbiter_kernel.load() if compiled else None
     found = kernel.solve(question, node_budget) if kernel else Search(question, node_budget).run()
     chosen = _kept_incumbent(_chosen(question, found.setting, found.entries, kernel), kernel)
-    return replace(chosen.result(), exact=found.bound is None, bound=found.bound, nodes=found.nodes)
+    return chosen.result(found.bound, found.nodes)
 
 
 def judge(
@@ -97,9 +96,10 @@ def _kept_incumbent(best: Chosen, kernel: ArbiterKernel | None) -> Chosen:
     question = best.question
     if question.problem.incumbent is None:
         return best
-    incumbent = _combination(question, *question.problem.incumbent, kernel)
-    if incumbent is None:
+    place = _place(question, *question.problem.incumbent)
+    if place is None or place == (best.setting, best.entries):
         return best
+    incumbent = _chosen(question, *place, kernel)
     if any(b > a + TOLERANCE for a, b in zip(best.caps, incumbent.caps, strict=True)):
         return best
     for kind in question.kinds:
@@ -115,10 +115,18 @@ def _combination(
     question: Question, choices: Sequence[int], clocks: Sequence[float], kernel: ArbiterKernel | None
 ) -> Chosen | None:
     """These points at these clocks; None where there is no such setting or combination."""
+    place = _place(question, choices, clocks)
+    return None if place is None else _chosen(question, *place, kernel)
+
+
+def _place(
+    question: Question, choices: Sequence[int], clocks: Sequence[float]
+) -> tuple[int, tuple[int, ...]] | None:
+    """The setting and the entry of each application; None where there is no such combination."""
     setting = question.layout.settings.index_of(clocks)
     if setting is None or len(choices) != len(question.problem.applications):
         return None
-    return _chosen(question, setting, question.layout.entries_at(choices, setting), kernel)
+    return setting, question.layout.entries_at(choices, setting)
 
 
 def _chosen(

@@ -18,7 +18,7 @@ from typing import Any, Union
 import numpy.typing as npt
 
 from dynofa_ros.compiled import load_library
-from dynofa_ros.manager.arbiter.choice import Kind, Question
+from dynofa_ros.manager.arbiter.choice import Question, Ranking
 from dynofa_ros.manager.arbiter.chosen import Figures
 from dynofa_ros.manager.arbiter.found import Found, bound_of
 from dynofa_ros.manager.arbiter.layout import Layout
@@ -125,9 +125,9 @@ class _Posed:
             "current_mhz": array("d", [*(table.current_mhz for table in problem.clocks), math.nan]),
             "background_w": question.background_w,
             "change_w": question.change_w,
-            "limit": array("d", [problem.limit(name) for name in layout.elements]),
+            "limit": array("d", question.busy_limits),
             "floor": question.floor,
-            **_terms(question.levels, question.kinds),
+            **_terms(question.ranking),
         }
         forbidden = forbidden_points(problem, layout)
         if forbidden:
@@ -146,7 +146,7 @@ class _Posed:
 
     @classmethod
     def of(cls, question: Question) -> _Posed:
-        """Kept for the last two questions."""
+        """Kept for the last few questions."""
         return _POSED.get([question], (), lambda: cls(question))
 
 
@@ -168,7 +168,7 @@ class _LaidOut:
         )
 
 
-_POSED: Remembered[_Posed] = Remembered(2)
+_POSED: Remembered[_Posed] = Remembered(8)
 _OF_LAYOUT: Remembered[_LaidOut] = Remembered(64)
 
 
@@ -180,12 +180,12 @@ def _applications(question: Question) -> Iterator[tuple[float, float, float, flo
 
 
 @lru_cache(maxsize=64)
-def _terms(levels: tuple[tuple[int, ...], ...], kinds: tuple[Kind, ...]) -> dict[str, Memory]:
+def _terms(ranking: Ranking) -> dict[str, Memory]:
     """Applications by priority, and which terms there are."""
     return {
-        "order": array("q", [a for level in levels for a in level]),
-        "code": array("q", [CODES[kind.name] for kind in kinds]),
-        "concerned": array("q", [sum(1 << a for a in kind.apps) for kind in kinds]),
+        "order": array("q", [a for level in ranking.levels for a in level]),
+        "code": array("q", [CODES[kind.name] for kind in ranking.kinds]),
+        "concerned": array("q", [sum(1 << a for a in kind.apps) for kind in ranking.kinds]),
     }
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from dynofa_ros.manager.arbiter.background import background_w, change_w
 from dynofa_ros.manager.arbiter.layout import Layout
+from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.arbiter.settings import IndexArray
@@ -35,6 +36,32 @@ class Kind:
     apps: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What choices are compared by behind power and heat."""
+
+    levels: tuple[tuple[int, ...], ...]
+    """Applications by falling priority, equal ones together."""
+    kinds: tuple[Kind, ...]
+    """The terms, most important first."""
+    flaws: int
+    """How many of the first kinds are sums of what has to give way, none of it negative."""
+
+    @classmethod
+    def of(cls, problem: ArbiterInput) -> Ranking:
+        """The same object for the same priorities and objectives."""
+        return _ranking(tuple([(app.priority, app.objective == 0) for app in problem.applications]))
+
+
+@lru_cache(maxsize=64)
+def _ranking(wishes: tuple[tuple[int, bool], ...]) -> Ranking:
+    """`wishes`: of each application its priority, and whether its objective is accuracy."""
+    priorities = sorted({priority for priority, _ in wishes}, reverse=True)
+    levels = tuple(tuple(a for a, (priority, _) in enumerate(wishes) if priority == p) for p in priorities)
+    kinds = _kinds(levels, frozenset(a for a, (_, accurate) in enumerate(wishes) if accurate))
+    return Ranking(levels, kinds, next(i for i, kind in enumerate(kinds) if kind.name == "margin") + 1)
+
+
 @dataclass(frozen=True)
 class Question:
     """A problem with what choices are made of, evaluated when it is asked for."""
@@ -44,47 +71,65 @@ class Question:
 
     @classmethod
     def of(cls, problem: ArbiterInput) -> Question:
-        """Kept for the last two problems."""
+        """Kept for the last few problems: several that differ little are posed in turn."""
         return _QUESTIONS.get([problem], (), lambda: cls(problem, Layout.of(problem)))
 
-    @cached_property
+    @lazy
     def tables(self) -> Tables:
         """What every entry leads to."""
         return Tables.of(self.problem, self.layout)
 
-    @cached_property
+    @lazy
     def background_w(self) -> FloatArray:
         """Power without the applications, shape (settings,); zero without a model."""
         return background_w(self.problem, self.layout.settings)
 
-    @cached_property
+    @lazy
     def change_w(self) -> FloatArray:
         """Energy of changing clocks over the horizon, shape (settings,)."""
         return change_w(self.problem, self.layout.settings, self.background_w)
 
-    @cached_property
+    @lazy
     def coupled(self) -> frozenset[int]:
         """Elements on which somebody may wait."""
         return coupled_elements(self.problem, self.layout)
 
-    @cached_property
+    @lazy
     def allowance_ms(self) -> FloatArray:
         """(1 - q_a) T_b / n, shape (applications, applications, elements); infinite where nobody waits."""
         return allowances_ms(self.problem, self.layout)
 
-    @cached_property
+    @lazy
+    def ranking(self) -> Ranking:
+        """What choices are compared by."""
+        return Ranking.of(self.problem)
+
+    @property
     def levels(self) -> tuple[tuple[int, ...], ...]:
-        """Applications by falling priority, equal ones together."""
-        apps = self.problem.applications
-        priorities = sorted({app.priority for app in apps}, reverse=True)
-        return tuple(tuple(a for a, app in enumerate(apps) if app.priority == p) for p in priorities)
+        """See `Ranking`."""
+        return self.ranking.levels
 
-    @cached_property
-    def limits(self) -> FloatArray:
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """See `Ranking`."""
+        return self.ranking.kinds
+
+    @property
+    def flaws(self) -> int:
+        """See `Ranking`."""
+        return self.ranking.flaws
+
+    @lazy
+    def busy_limits(self) -> tuple[float, ...]:
         """Largest busy share per element."""
-        return np.array([self.problem.limit(name) for name in self.layout.elements])
+        return tuple([self.problem.limit(name) for name in self.layout.elements])
 
-    @cached_property
+    @lazy
+    def limits(self) -> FloatArray:
+        """`busy_limits` as an array."""
+        return np.array(self.busy_limits)
+
+    @lazy
     def limit_w(self) -> float:
         """Power at which budget and temperature limit are just kept; infinite without either."""
         problem, heat = self.problem, self.problem.heat
@@ -94,24 +139,27 @@ class Question:
             return problem.max_power_w
         return min(problem.max_power_w, (heat.limit_degc - heat.offset_degc) / heat.degc_per_w)
 
-    @cached_property
+    @lazy
     def floor(self) -> FloatArray:
         """What no choice undercuts, one value per term."""
+        return _FLOORS.get([self.layout, self.ranking], (), self._floor)
+
+    def _floor(self) -> FloatArray:
         most = self.layout.most_merit
         accuracies = [kind.apps if kind.name.startswith("accuracy") else () for kind in self.kinds]
         return np.array([-sum((most[a] for a in apps), 0.0) for apps in accuracies])
 
-    @cached_property
+    @lazy
     def busy_of(self) -> FloatArray:
         """Busy share of each element, shape (elements, entries)."""
         return self.layout.uses_element * self.tables.busy
 
-    @cached_property
+    @lazy
     def least_busy(self) -> FloatArray:
         """Least busy share that each application causes, shape (applications, settings)."""
         return least_alone(self.layout, self.tables, self.tables.busy)
 
-    @cached_property
+    @lazy
     def least_power_w(self) -> FloatArray:
         """Least power of each application, shape (applications, settings)."""
         return least_alone(self.layout, self.tables, self.tables.power_w)
@@ -123,19 +171,7 @@ class Question:
             return np.arange(start, end)
         return np.array([point for point in range(start, end) if point - start not in app.forbidden])
 
-    @cached_property
-    def flaws(self) -> int:
-        """How many of the first kinds are sums of what has to give way, none of it negative."""
-        return next(i for i, kind in enumerate(self.kinds) if kind.name == "margin") + 1
 
-    @cached_property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The terms behind power and heat, most important first."""
-        accurate = frozenset(a for a, app in enumerate(self.problem.applications) if app.objective == 0)
-        return _kinds(self.levels, accurate)
-
-
-@lru_cache(maxsize=64)
 def _kinds(levels: tuple[tuple[int, ...], ...], accurate: frozenset[int]) -> tuple[Kind, ...]:
     everybody = tuple(range(sum(map(len, levels))))
     kinds = [Kind("busy", everybody)]
@@ -149,7 +185,8 @@ def _kinds(levels: tuple[tuple[int, ...], ...], accurate: frozenset[int]) -> tup
     return (*kinds, Kind("cost", everybody), others, Kind("clocks", ()))
 
 
-_QUESTIONS: Remembered[Question] = Remembered(2)
+_QUESTIONS: Remembered[Question] = Remembered(8)
+_FLOORS: Remembered[FloatArray] = Remembered(64)
 
 
 @dataclass(frozen=True)
@@ -272,7 +309,7 @@ class Choices:
         guarded = tables.guarded[entry] & tight
         return np.asarray(np.maximum(tables.caution[entry], guarded.astype(float)))
 
-    @cached_property
+    @lazy
     def waiting_ms(self) -> FloatArray | None:
         """Time that each application waits for others, shape (applications, n); None where nobody does."""
         question, layout = self.question, self.question.layout

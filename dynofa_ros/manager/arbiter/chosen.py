@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Kind, Question
-from dynofa_ros.manager.arbiter.problem import ArbiterResult
+from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.arbiter.problem import ArbiterResult, Bound
 
 
 class Figures(NamedTuple):
@@ -61,12 +61,12 @@ class Chosen:
         pairs = zip(self.entries, layout.first_point, strict=False)
         return tuple(int(layout.point[entry]) - first for entry, first in pairs)
 
-    @cached_property
+    @lazy
     def power_w(self) -> float:
         """Board power [W]; busy time without a model."""
         return float(self.question.background_w[self.setting]) + sum(f.power_w for f in self.figures)
 
-    @cached_property
+    @lazy
     def busy(self) -> tuple[float, ...]:
         """Busy share of each element."""
         layout = self.question.layout
@@ -80,13 +80,13 @@ class Chosen:
         if kind.name == "clocks":
             return float(self.setting)
         of = _OF_KIND[kind.name]
-        total = sum(of(self.figures[a]) for a in kind.apps)
+        total = sum([of(self.figures[a]) for a in kind.apps])
         if kind.name == "busy":
-            limits: list[float] = self.question.limits.tolist()
-            return total + sum(max(b - limit, 0.0) for b, limit in zip(self.busy, limits, strict=True))
+            limits = self.question.busy_limits
+            return total + sum([max(b - limit, 0.0) for b, limit in zip(self.busy, limits, strict=True)])
         return self.power_w + float(self.question.change_w[self.setting]) if kind.name == "cost" else total
 
-    @cached_property
+    @lazy
     def caps(self) -> tuple[float, float, float]:
         """Terms 1 to 3: forbidden points, power above the budget [W], temperature above the limit [degC]."""
         problem, heat = self.question.problem, self.question.problem.heat
@@ -96,8 +96,8 @@ class Chosen:
         excess_degc = heat.offset_degc + heat.degc_per_w * self.power_w - heat.limit_degc if heat else 0.0
         return float(forbidden), max(self.power_w - problem.max_power_w, 0.0), max(excess_degc, 0.0)
 
-    def result(self) -> ArbiterResult:
-        """The choice as the arbiter's answer."""
+    def result(self, bound: Bound | None = None, nodes: int = 0) -> ArbiterResult:
+        """The choice as the arbiter's answer; `bound` and `nodes` of the search that found it."""
         problem, layout, heat = self.question.problem, self.question.layout, self.question.problem.heat
         power_w = self.power_w if problem.power is not None else math.nan
         latencies, energies = [], []
@@ -116,6 +116,9 @@ class Chosen:
             energy_mj=tuple(energies),
             power_w=power_w,
             temperature_degc=heat.offset_degc + heat.degc_per_w * power_w if heat else math.nan,
+            exact=bound is None,
+            bound=bound,
+            nodes=nodes,
         )
 
     def _board_violations(self) -> Iterator[str]:

@@ -12,12 +12,12 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.point_table import Alike, Group, PointTable
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
@@ -96,12 +96,12 @@ class Layout:
             for point in points
         )
 
-    @cached_property
+    @lazy
     def most_merit(self) -> tuple[float, ...]:
         """Largest merit of each application."""
         return tuple(np.maximum.reduceat(self.merit, self.first_point[:-1]).tolist())
 
-    @cached_property
+    @lazy
     def only_element(self) -> tuple[int, ...]:
         """Of each application whose points all use one element; -1 for others."""
         places = [
@@ -111,55 +111,55 @@ class Layout:
 
     # per entry, for numpy
 
-    @cached_property
+    @lazy
     def element(self) -> IndexArray:
         """Element of its point."""
         return np.asarray(self.element_of[self.point])
 
-    @cached_property
+    @lazy
     def domain(self) -> IndexArray:
         """Clock domain of its point."""
         return np.asarray(self.domain_of[self.point])
 
-    @cached_property
+    @lazy
     def share(self) -> FloatArray:
         """Share of its element."""
         return np.asarray(self.share_of[self.point])
 
-    @cached_property
+    @lazy
     def code(self) -> IndexArray:
         """Number of its pair of application and element."""
         return np.asarray(self.app_of[self.point] * len(self.elements) + self.element)
 
-    @cached_property
+    @lazy
     def uses_element(self) -> FloatArray:
         """1 where an entry is on an element, shape (elements, entries)."""
         numbers = np.arange(len(self.elements))[:, None]
         return np.asarray(self.element == numbers, dtype=float)
 
-    @cached_property
+    @lazy
     def segment(self) -> IndexArray:
         """Number of the segment."""
         sizes = np.diff(np.append(self.start, len(self.point)))
         return np.repeat(np.arange(len(self.start)), sizes)
 
-    @cached_property
+    @lazy
     def by_time(self) -> IndexArray:
         """Entries in the order: segment, element and share, time."""
         return np.lexsort([self.time_ms, self.share, self.element, self.segment])
 
-    @cached_property
+    @lazy
     def run(self) -> IndexArray:
         """Number of the run of equal segment, element and share, of each in `by_time`."""
         order = self.by_time
         return _runs(self.segment[order], self.element[order], self.share[order])
 
-    @cached_property
+    @lazy
     def entry_merit(self) -> FloatArray:
         """Merit of its point."""
         return np.asarray(self.merit[self.point])
 
-    @cached_property
+    @lazy
     def entry_accuracy(self) -> FloatArray:
         """Accuracy of its point, 0 where it is not known."""
         return np.asarray(self.accuracy[self.point])

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 from dynofa_ros.manager.arbiter.arbiter import terms
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, ClockTable
+from dynofa_ros.manager.arbiter.remembered import Remembered
+from dynofa_ros.manager.operating_point import OperatingPoint
 
 Arbitrate = Callable[[ArbiterInput], ArbiterResult]
 
@@ -38,7 +40,7 @@ def _solved(
             return anyhow  # it beats whatever leaves the domain even at a clock of its own choice
     ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
     found = [_solved(whole, posed, others, arbitrate) for posed in ways or [problem]]
-    return min(found, key=lambda result: terms(whole, result))
+    return found[0] if len(found) == 1 else min(found, key=lambda result: terms(whole, result))
 
 
 def _in_use(problem: ArbiterInput, domain: str) -> bool:
@@ -70,6 +72,13 @@ def _with_somebody_on(problem: ArbiterInput, domain: str) -> Iterator[ArbiterInp
 
 def _without(app: ArbiterApplication, domain: str, *, used: bool) -> ArbiterApplication | None:
     """The application without its points that use the domain, or do not; None where none is left."""
-    others = frozenset(i for i, point in enumerate(app.points) if (domain in point.domains) == used)
-    forbidden = others | app.forbidden
+    forbidden = app.forbidden | _ON.get([app.points], (domain, used), lambda: _on(app.points, domain, used))
     return replace(app, forbidden=forbidden) if len(forbidden) < len(app.points) else None
+
+
+def _on(points: Sequence[OperatingPoint], domain: str, used: bool) -> frozenset[int]:
+    """Indices of the points that use the domain, or do not."""
+    return frozenset(i for i, point in enumerate(points) if (domain in point.domains) == used)
+
+
+_ON: Remembered[frozenset[int]] = Remembered(64)

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from dynofa_ros.manager.arbiter.alone import Alone
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.arbiter.found import Found, bound_of
+from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.order import ahead, before, first, first_per_row, sorted_out
 from dynofa_ros.manager.arbiter.prices import Prices
 from dynofa_ros.manager.arbiter.problem import Bound
@@ -89,12 +89,12 @@ class Search:
         least = min(better, key=lambda values: tuple(np.rint(values / TOLERANCE)))
         return bound_of(self.question, self.best_values.tolist(), least.tolist())
 
-    @cached_property
+    @lazy
     def reach(self) -> Reach:
         """What power allows."""
         return Reach.of(self.question)
 
-    @cached_property
+    @lazy
     def order_of_apps(self) -> list[int]:
         """By falling priority."""
         return [a for level in self.question.levels for a in level]

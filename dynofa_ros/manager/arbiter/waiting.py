@@ -35,6 +35,8 @@ RATIOS = tuple((n, m) for n in range(1, 4) for m in range(1, 4) if math.gcd(n, m
 
 def coupled_elements(problem: ArbiterInput, layout: Layout) -> frozenset[int]:
     """Elements on which somebody may wait."""
+    if len(problem.applications) < 2:
+        return frozenset()
     exclusive = {element.name for element in problem.elements if element.exclusive}
     return frozenset(
         number

@@ -15,7 +15,8 @@ Voltages are not published by NVIDIA: each board file says where its figures com
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,16 @@ class DomainPower:
         f = np.asarray(f_mhz, dtype=float)
         return np.asarray(np.interp(np.where(f > 0.0, f, self.mhz[-1]), self.mhz, self.power_w))
 
+    def at_clock(self, f_mhz: float) -> float:
+        """`at` of one clock, in a fraction of the time."""
+        if not 0.0 < f_mhz < self.mhz[-1]:
+            return self.power_w[-1]
+        j = bisect_right(self.mhz, f_mhz) - 1
+        if j < 0:
+            return self.power_w[0]
+        slope = (self.power_w[j + 1] - self.power_w[j]) / (self.mhz[j + 1] - self.mhz[j])
+        return slope * (f_mhz - self.mhz[j]) + self.power_w[j]
+
 
 @dataclass(frozen=True)
 class BoardPowerModel:
@@ -87,11 +98,16 @@ class BoardPowerModel:
     def idle_w(self, clocks: Mapping[str, FloatArray | float]) -> FloatArray:
         """Power with nothing busy [W]. Domains missing in `clocks` count as full clock."""
         total = np.asarray(self.base_w, dtype=float)
-        for domain in self.domains:
-            total = total + domain.at(clocks.get(domain.domain, np.nan))
-        for element in self.elements:
-            total = total + element.idle_w * element.scale(clocks.get(element.domain, np.nan))
+        for part_w in self.idle_parts_w(clocks):
+            total = total + part_w
         return np.asarray(total)
+
+    def idle_parts_w(self, clocks: Mapping[str, FloatArray | float]) -> Iterator[FloatArray]:
+        """`idle_w` without the base: what each domain and each element draws with nothing busy [W]."""
+        for domain in self.domains:
+            yield domain.at(clocks.get(domain.domain, np.nan))
+        for element in self.elements:
+            yield np.asarray(element.idle_w * element.scale(clocks.get(element.domain, np.nan)))
 
     def active_w(self, element: str, clocks: Mapping[str, FloatArray | float]) -> FloatArray:
         """Power that `element`, wholly busy, adds [W]; 0 for an element the model does not know."""
@@ -103,7 +119,7 @@ class BoardPowerModel:
 
     def power_w(self, clocks: Mapping[str, float], busy: Mapping[str, float]) -> float:
         """Board power [W] with the share `busy` (0..1) of each element in use."""
-        total = self.base_w + sum(float(d.at(clocks.get(d.domain, math.nan))) for d in self.domains)
+        total = self.base_w + sum(d.at_clock(clocks.get(d.domain, math.nan)) for d in self.domains)
         for element in self.elements:
             drawn_w = element.idle_w + busy.get(element.element, 0.0) * element.active_w
             total += drawn_w * element.scale_at(clocks.get(element.domain, math.nan))

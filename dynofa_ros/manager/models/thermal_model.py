@@ -9,15 +9,22 @@ tau slow 70 to 130 s, fast 1 to 4 s (derived from arXiv 2606.16106); w is an ass
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class ThermalState:
+class ThermalState(NamedTuple):
     """Power low-passed with the fast and the slow time constant [W]."""
 
     fast_w: float
     slow_w: float
+
+    def towards(self, power_w: float, fast: float, slow: float) -> ThermalState:
+        """Under constant power, the shares `fast` and `slow` of the difference to it being left."""
+        return ThermalState(
+            power_w + (self.fast_w - power_w) * fast, power_w + (self.slow_w - power_w) * slow
+        )
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,16 @@ class ThermalModel:
 
     def advance(self, state: ThermalState, power_w: float, dt_s: float) -> ThermalState:
         """State `dt_s` later under constant power (exact solution, any dt >= 0)."""
-        fast, slow = math.exp(-dt_s / self.tau_fast_s), math.exp(-dt_s / self.tau_slow_s)
-        return ThermalState(
-            power_w + (state.fast_w - power_w) * fast, power_w + (state.slow_w - power_w) * slow
-        )
+        return state.towards(power_w, *self.decay(dt_s))
+
+    def decay(self, dt_s: float) -> tuple[float, float]:
+        """exp(-dt / tau), fast and slow: what is left of a difference after `dt_s` [1]."""
+        return math.exp(-dt_s / self.tau_fast_s), math.exp(-dt_s / self.tau_slow_s)
 
     def prediction(self, state: ThermalState, horizon_s: float) -> tuple[float, float]:
         """(a, b) with Tj(t + horizon) = a + b * P for constant power P from now on [degC, degC/W]."""
-        a = self.temperature_degc(self.advance(state, 0.0, horizon_s))
-        fast, slow = math.exp(-horizon_s / self.tau_fast_s), math.exp(-horizon_s / self.tau_slow_s)
+        fast, slow = self.decay(horizon_s)
+        a = self.temperature_degc(state.towards(0.0, fast, slow))
         mixed = self.fast_share * (1.0 - fast) + (1.0 - self.fast_share) * (1.0 - slow)
         return a, self.r_degc_per_w * mixed
 
@@ -110,7 +118,7 @@ class ThermalObserver:
 
     def sigma_degc(self) -> float:
         """Standard deviation of `temperature_degc`."""
-        return math.sqrt(max(sum(a * b for a, b in zip(self._h, self._ph(), strict=True)), 0.0))
+        return math.sqrt(max(_dot(self._h, self._ph()), 0.0))
 
     def prediction(self, horizon_s: float) -> tuple[float, float]:
         """(a, b) with Tj(t + horizon) <= a + b * P at two standard deviations, for constant power P."""
@@ -129,9 +137,10 @@ class ThermalObserver:
         self._look(temperature_degc, now_s)
 
     def _pass_time(self, power_w: float, dt_s: float) -> None:
-        self.state = self.model.advance(self.state, power_w, dt_s)
-        self._free = self.model.advance(self._free, power_w, dt_s)
-        keep = (math.exp(-dt_s / self.model.tau_fast_s), math.exp(-dt_s / self.model.tau_slow_s), 1.0)
+        fast, slow = self.model.decay(dt_s)
+        self.state = self.state.towards(power_w, fast, slow)
+        self._free = self._free.towards(power_w, fast, slow)
+        keep = (fast, slow, 1.0)
         for i, row in enumerate(self._variance):
             for j in range(3):
                 row[j] *= keep[i] * keep[j]
@@ -151,7 +160,7 @@ class ThermalObserver:
             self.trouble = f"the temperature is stuck at {temperature_degc:.1f} degC"
             return
         surprise_degc = temperature_degc - self.temperature_degc()
-        jumps = abs(surprise_degc) > max(JUMP_DEGC, 4.0 * self.sigma_degc())
+        jumps = abs(surprise_degc) > JUMP_DEGC and abs(surprise_degc) > 4.0 * self.sigma_degc()
         if jumps and math.isnan(self._jumped_s):
             self._jumped_s = now_s
         if jumps and now_s - self._jumped_s < JUMP_S:
@@ -168,13 +177,12 @@ class ThermalObserver:
         self._free, self._free_start_degc = self.state, self.model.temperature_degc(self.state)
 
     def _ph(self) -> tuple[float, float, float]:
-        h = self._h
-        first, second, third = (row[0] * h[0] + row[1] * h[1] + row[2] * h[2] for row in self._variance)
-        return first, second, third
+        first, second, third = self._variance
+        return _dot(first, self._h), _dot(second, self._h), _dot(third, self._h)
 
     def _correct(self, surprise_degc: float) -> None:
         ph = self._ph()
-        spread = sum(a * b for a, b in zip(self._h, ph, strict=True)) + SENSOR_ERROR_DEGC**2
+        spread = _dot(self._h, ph) + SENSOR_ERROR_DEGC**2
         gain = [value / spread for value in ph]
         self.state = ThermalState(
             self.state.fast_w + gain[0] * surprise_degc, self.state.slow_w + gain[1] * surprise_degc
@@ -183,6 +191,10 @@ class ThermalObserver:
         for i, row in enumerate(self._variance):
             for j in range(3):
                 row[j] -= gain[i] * ph[j]
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _start_variance() -> list[list[float]]:

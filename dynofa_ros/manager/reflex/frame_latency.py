@@ -106,9 +106,21 @@ class FrameLatency:
     def highest(self, ladder: Ladder, left_ms: float, percentile: float) -> int:
         """Rank of the highest point whose inference fits `left_ms`; of the fastest now where none does."""
         expected_ms = self._expected_ms
-        tails = {element: self.slowdown_tail(element, percentile) for element in self.slowdowns}
+        tails: dict[str, float] = {}
         for rank in range(len(ladder.points) - 1, -1, -1):
-            if tails[ladder.points[rank].element] * expected_ms[ladder.keys[rank]] <= left_ms:
+            element = ladder.points[rank].element
+            if element not in tails:
+                tails[element] = self.slowdown_tail(element, percentile)
+            if tails[element] * expected_ms[ladder.keys[rank]] <= left_ms:
                 return rank
         need_ms = [tails[p.element] * expected_ms[k] for p, k in zip(ladder.points, ladder.keys, strict=True)]
         return need_ms.index(min(need_ms))
+
+    def keeping_up(self, ladder: Ladder, rank: int, period_ms: float) -> int:
+        """The highest rank up to `rank` whose inference usually ends within the period, 0 where none does."""
+        while rank > 0:
+            median = self.slowdowns[ladder.points[rank].element].median()
+            if not median * self._expected_ms[ladder.keys[rank]] > period_ms:
+                break
+            rank -= 1
+        return rank

@@ -24,7 +24,8 @@ class Lease:
         self.percentile = DEFAULT_PERCENTILE
         self._default_ms = default_latency_ms
         self._keep_up = keep_up
-        self._period_ms = math.nan
+        self.period_ms = math.nan
+        """Mean time between received frames [ms]; NaN: not known."""
         self._heard_ms: float | None = None
 
     def forget(self) -> None:
@@ -49,7 +50,7 @@ class Lease:
 
     def set_period(self, period_ms: float) -> None:
         """Mean time between received frames [ms]; NaN or <= 0: not known."""
-        self._period_ms = period_ms if 0.0 < period_ms < math.inf else math.nan
+        self.period_ms = period_ms if 0.0 < period_ms < math.inf else math.nan
 
     def limit_ms(self, now_s: float) -> float:
         """What a frame may take [ms]: the target; without one, while a decision is valid any time.
@@ -60,7 +61,7 @@ class Lease:
             return self.latency_ms
         if now_s <= self.until_s:
             return math.inf
-        return self._keep_up * self._period_ms if self._period_ms > 0.0 else 0.0
+        return self._keep_up * self.period_ms if self.period_ms > 0.0 else 0.0
 
     def _settle(self) -> None:
         decided_ms = self.last.target_latency_ms if self.last else self._default_ms

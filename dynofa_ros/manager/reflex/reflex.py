@@ -287,7 +287,9 @@ class Reflex:
         if now_s < self._pace.trusted_until_s and ladder.top is not None and ladder is self._allowed:
             return current if current is ladder.top else self._note("starts with", ladder.top, limit_ms)
         rank = None if current is None else ladder.rank(current)
-        best = self._latency.highest(ladder, limit_ms - fixed_ms, percentile)
+        best = self._latency.keeping_up(
+            ladder, self._latency.highest(ladder, limit_ms - fixed_ms, percentile), self._lease.period_ms
+        )
         point = ladder.points[best]
         down = rank is not None and best < rank
         self._strain.before_frame(self._strain_ms(point, limit_ms, fixed_ms), limit_ms, down)
@@ -297,7 +299,8 @@ class Reflex:
             return self._note("moves down to", point, limit_ms)
         if best == rank or self._pace.waits(now_s):
             return current
-        best = self._latency.highest(ladder, limit_ms * (1.0 - self._pace.margin) - fixed_ms, percentile)
+        free_ms = limit_ms * (1.0 - self._pace.margin) - fixed_ms
+        best = min(best, self._latency.highest(ladder, free_ms, percentile))
         if best <= rank:
             return current
         self._pace.rose_s = now_s

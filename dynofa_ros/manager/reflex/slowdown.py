@@ -182,10 +182,13 @@ class TailEstimator:
 
     def _gone(self, m: int) -> bool:
         """Whether more samples lie above the newest `m` than chance explains."""
+        usual = self._quantile(USUAL)
+        if m > 2 and not usual > WORTH * sorted(self._samples[-3:])[1]:
+            return False  # the second largest of the newest m is at least that of the newest three
         second, largest = sorted(self._samples[-m:])[-2:] if m > 1 else (self._samples[-1],) * 2
         above = self._count - bisect_right(self._sorted, second) - (largest > second)
         unlikely = above * math.log1p(-m / self._count) < math.log(CHANCE)
-        return unlikely and self._quantile(USUAL) > WORTH * second
+        return unlikely and usual > WORTH * second
 
 
 class _Memory:

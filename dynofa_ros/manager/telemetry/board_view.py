@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from dynofa_ros.board.state import BoardState, ClockDomain, Element
@@ -53,6 +54,7 @@ class BoardView:
         self._power: PowerTelemetry | None = None
         self._thermal: ThermalObserver | None = None
         self._clock_domains: tuple[ClockDomain, ...] = ()
+        self._choices: tuple[object, ...] = ()
         self._read_s: dict[str, float] = {}
         self._zones = ThermalZones()
         self._elements: tuple[Element, ...] = ()
@@ -74,25 +76,30 @@ class BoardView:
         previous = self.state
         if previous is not None and previous.sequence == state.sequence:
             return False
-        before, choices = {d.name: d.current_mhz for d in self._domains()}, self._choices()
+        before, choices = self._clock_domains, self._choices
         self._clock_domains = self._remembered_domains(state)
         self._elements = self._remembered_elements(state)
         self._zones.take(state.zones, previous is None or previous.board == state.board)
         self.state, self._fresh_s = state, now_s
         if state.throttling and not (previous and previous.throttling):
             self._throttled_by_heat = self._hottest_degc(now_s) > self._trip_degc(None) - HOT_DEGC
+        self._note_clocks(before, now_s)
+        if self._power is not None and self._thermal is not None:
+            self._power.take(state.power_w, self._clock_domains, self._elements, own_busy, now_s)
+            self._thermal.take(self._hottest_degc(now_s), self._power.power_w, now_s)
+        refused = self.watch.take(self._domains(), now_s)
+        self._choices = self._to_choose_from(state)
+        return refused or previous is None or choices != self._choices
+
+    def _note_clocks(self, before: tuple[ClockDomain, ...], now_s: float) -> None:
+        """Note which clocks are read, and which of them moved by themselves since `before`."""
+        before_mhz = {} if before is self._clock_domains else {d.name: d.current_mhz for d in before}
         for domain in self._domains():
             if domain.current_mhz > 0.0:
                 self._read_s[domain.name] = now_s
-                moved = domain.current_mhz != before.get(domain.name, domain.current_mhz)
+                moved = domain.current_mhz != before_mhz.get(domain.name, domain.current_mhz)
                 if moved and not self.watch.wants(domain.name, domain.current_mhz):
                     self.clock_moved_s[domain.name] = now_s
-        if self._power is not None and self._thermal is not None:
-            known = replace(state, clock_domains=self._clock_domains, elements=self._elements)
-            self._power.take(known, own_busy, now_s)
-            self._thermal.take(self._hottest_degc(now_s), self._power.power_w, now_s)
-        refused = self.watch.take(self._domains(), now_s)
-        return refused or previous is None or choices != self._choices()
 
     def take_temperature(self, temperature_degc: float, now_s: float) -> None:
         """Take a temperature from elsewhere; it counts like one of the zones, for a while."""
@@ -147,24 +154,22 @@ class BoardView:
         held, wanted = frozenset(hold), frozenset(used)
         known_ms = self.models.actuation_ms if self.models else {}
         return tuple(
-            replace(
-                self._table(d, limits.get(d.name, math.nan), d.name in held),
-                change_ms=known_ms.get(d.name, actuation_ms),
-            )
+            self._table(d, limits.get(d.name, math.nan), d.name in held, known_ms.get(d.name, actuation_ms))
             for d in self._domains()
             if d.writable and d.name in wanted and _clocks(d)
         )
 
-    def _table(self, domain: ClockDomain, limit_mhz: float, hold: bool) -> ClockTable:
-        fixed_mhz = self.watch.fixed_mhz(domain.name)
+    def _table(self, domain: ClockDomain, limit_mhz: float, hold: bool, change_ms: float) -> ClockTable:
+        name, full_mhz = domain.name, _clocks(domain)[-1]
+        fixed_mhz, ceiling_mhz = self.watch.fixed_mhz(name), self.watch.ceiling_mhz(name)
         if not math.isnan(fixed_mhz):
-            higher = _table(domain, fixed_mhz, self.watch.ceiling_mhz(domain.name), hold=True)
-            above = (mhz for mhz in higher.available_mhz if mhz > fixed_mhz * (1.0 + SAME))
-            return replace(higher, available_mhz=(fixed_mhz, *above), current_mhz=fixed_mhz)
+            higher, _ = _allowed(domain, fixed_mhz, ceiling_mhz, hold=True)
+            above = (mhz for mhz in higher if mhz > fixed_mhz * (1.0 + SAME))
+            return ClockTable(name, (fixed_mhz, *above), full_mhz, fixed_mhz, change_ms=change_ms)
         unread = not domain.current_mhz > 0.0
-        table = _table(domain, limit_mhz, self.watch.ceiling_mhz(domain.name), hold or unread)
-        released = math.isnan(limit_mhz)
-        return replace(table, released_mhz=self._others.released_mhz(domain, table, self._elements, released))
+        allowed, current_mhz = _allowed(domain, limit_mhz, ceiling_mhz, hold or unread)
+        released_mhz = self._others.released_mhz(domain, allowed, self._elements, math.isnan(limit_mhz))
+        return ClockTable(name, allowed, full_mhz, current_mhz, released_mhz, change_ms)
 
     def other_clocks(self, chosen: set[str]) -> dict[str, float]:
         """Clocks of the domains that are not chosen [MHz]."""
@@ -222,6 +227,9 @@ class BoardView:
 
     def _remembered_domains(self, state: BoardState) -> tuple[ClockDomain, ...]:
         """Domains of the state; of those that are not read now what was known of them, without a clock."""
+        previous = self.state
+        if previous and (previous.board, previous.clock_domains) == (state.board, state.clock_domains):
+            return self._clock_domains
         domains = tuple(_sane(domain) for domain in _unique(state.clock_domains))
         read = {d.name: d for d in domains if d.available_mhz}
         if self.state is None or self.state.board != state.board:
@@ -243,13 +251,11 @@ class BoardView:
         """Whether the clock of a domain was not read any more after `since_s`."""
         return self._read_s.get(domain, -math.inf) < since_s
 
-    def _choices(self) -> tuple[object, ...]:
+    def _to_choose_from(self, state: BoardState) -> tuple[object, ...]:
         """What a change of is answered at once."""
         domains = [(d.name, d.writable, d.available_mhz, str(d.cap_mhz)) for d in self._domains()]
-        if self.state is None:
-            return ()
-        cores = [(e.name, e.cores) for e in self.state.elements]
-        return (self.state.board, self.state.throttling, domains, cores)
+        cores = [(e.name, e.cores) for e in state.elements]
+        return (state.board, state.throttling, domains, cores)
 
     def _hottest_degc(self, now_s: float) -> float:
         return self._zones.hottest_degc(now_s)
@@ -277,14 +283,22 @@ def _sane(domain: ClockDomain) -> ClockDomain:
 
 
 def _clocks(domain: ClockDomain) -> tuple[float, ...]:
-    return tuple(sorted({mhz for mhz in domain.available_mhz if LOWEST_MHZ <= mhz <= HIGHEST_MHZ}))
+    return _rising(domain.available_mhz)
 
 
-def _table(domain: ClockDomain, limit_mhz: float, ceiling_mhz: float, hold: bool) -> ClockTable:
+@lru_cache(maxsize=64)
+def _rising(available_mhz: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted({mhz for mhz in available_mhz if LOWEST_MHZ <= mhz <= HIGHEST_MHZ}))
+
+
+def _allowed(
+    domain: ClockDomain, limit_mhz: float, ceiling_mhz: float, hold: bool
+) -> tuple[tuple[float, ...], float]:
+    """Clocks that may be chosen, and the limit in force as far as these go [MHz]."""
     everything = _clocks(domain)
     cap_mhz = min(domain.cap_mhz if domain.cap_mhz > 0.0 else math.inf, ceiling_mhz)
     allowed = tuple(mhz for mhz in everything if mhz <= cap_mhz * (1.0 + SAME)) or everything[:1]
     limit_mhz = min(limit_mhz, allowed[-1])
     if hold and not math.isnan(limit_mhz):
         allowed = tuple(mhz for mhz in allowed if mhz >= limit_mhz - 1e-3)
-    return ClockTable(domain.name, allowed, full_mhz=everything[-1], current_mhz=limit_mhz)
+    return allowed, limit_mhz

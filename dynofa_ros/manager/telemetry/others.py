@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dynofa_ros.board.state import ClockDomain, Element
-from dynofa_ros.manager.arbiter.problem import ClockTable
 from dynofa_ros.manager.telemetry.sticky import Sticky
 
 STEP, NOBODY = 0.1, 0.02
@@ -53,9 +52,13 @@ class OthersLoad:
         return 0.0 if math.isnan(counted) else min(max(counted, 0.0), 1.0)
 
     def released_mhz(
-        self, domain: ClockDomain, table: ClockTable, elements: Iterable[Element], released: bool
+        self,
+        domain: ClockDomain,
+        available_mhz: Sequence[float],
+        elements: Iterable[Element],
+        released: bool,
     ) -> float:
-        """The least clock of the table at or above what the domain's governor chooses by itself.
+        """The least clock of those available at or above what the domain's governor chooses by itself.
 
         NaN where no element of the domain is busy with others. Where it is `released` that is what is read
         now. While it is limited it is f alone / GOVERNED_LOAD, as governors aim at that load, or the highest
@@ -73,8 +76,8 @@ class OthersLoad:
             wanted_mhz = domain.current_mhz * alone / GOVERNED_LOAD if alone <= GOVERNED_LOAD else math.inf
             seen_mhz, then = self._governed.get(domain.name, (0.0, math.inf))
             wanted_mhz = max(wanted_mhz, seen_mhz) if alone > then - FEWER else wanted_mhz
-        at_least = (mhz for mhz in table.available_mhz if mhz >= wanted_mhz * (1.0 - SAME))
-        return next(at_least, table.available_mhz[-1])
+        at_least = (mhz for mhz in available_mhz if mhz >= wanted_mhz * (1.0 - SAME))
+        return next(at_least, available_mhz[-1])
 
 
 def _apart(total: float, own: float) -> float:

@@ -9,10 +9,10 @@ to the model's base power, in steps of 0.4 W that round up.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from dynofa_ros.board.state import BoardState
+from dynofa_ros.board.state import ClockDomain, Element
 from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.telemetry.sticky import Sticky
 
@@ -42,17 +42,24 @@ class PowerTelemetry:
         self._reading_w = math.nan
         self._reading_s, self._reading_model_w = -math.inf, math.nan
 
-    def take(self, state: BoardState, own_busy: Mapping[str, float], now_s: float) -> None:
-        """Take a state; `own_busy` stands in for loads that are not measured."""
-        clocks = {domain.name: domain.current_mhz for domain in state.clock_domains}
-        loads = {e.name: _load(e.load, own_busy.get(e.name, 0.0)) for e in state.elements}
+    def take(
+        self,
+        measured_w: float,
+        domains: Iterable[ClockDomain],
+        elements: Iterable[Element],
+        own_busy: Mapping[str, float],
+        now_s: float,
+    ) -> None:
+        """Take a reading; `own_busy` stands in for loads that are not measured."""
+        clocks = {domain.name: domain.current_mhz for domain in domains}
+        loads = {e.name: _load(e.load, own_busy.get(e.name, 0.0)) for e in elements}
         model_w = self._plain.power_w(clocks, loads)
-        self._judge(state.power_w, model_w, now_s)
+        self._judge(measured_w, model_w, now_s)
         if self.trouble:
             self.power_w = model_w + max(self._bias_w, 0.0)
         else:
-            self.power_w = state.power_w
-            self._learn(state.power_w - model_w, model_w, now_s)
+            self.power_w = measured_w
+            self._learn(measured_w - model_w, model_w, now_s)
         self._now_s = now_s
 
     def _judge(self, measured_w: float, model_w: float, now_s: float) -> None:
