@@ -26,12 +26,11 @@ def small_problem(seed, *, frames=6, points=4, clocks=4, period_s=0.02, target_s
         slow = 1.0 + 0.6 * number * rng.random()
         time_s = slow * (work[:, None] / np.array(mhz)[None, :] + fixed[:, None])
         idle_w = 0.4 * (power - power[0])[None, :]
+        idle_w = np.hstack([idle_w, idle_w[:, :1]])
         pace = (time_s, np.broadcast_to(4.0 * power, time_s.shape))
         pace = tuple((np.hstack([table, table[:, :1]]),) for table in pace)
         top, none = np.array([clocks - 1]), np.zeros(1, dtype=np.int64)
-        conditions.append(
-            Conditions(until_s, *pace, np.hstack([idle_w, idle_w[:, :1]]), top, none, none, base_w=3.0)
-        )
+        conditions.append(Conditions(until_s, *pace, idle_w, top, none, none, idle_w, base_w=3.0))
     release = np.arange(frames) * period_s + rng.uniform(0, 0.3 * period_s, frames)
     arrival = release + rng.uniform(0.0005, 0.0015, frames)
     following = [*arrival[1:], math.inf]

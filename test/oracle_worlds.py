@@ -42,6 +42,12 @@ WORLDS = {
 }
 
 
+SUPPLY = (
+    "{t: 2, corunner: {element: gpu, slowdown: 1.3, power_w: 3.0}}, "
+    "{t: 4, corunner: {element: cpu, slowdown: 1.3, power_w: 3.4}}"
+)
+
+
 def scenario_text(name, duration_s=8):
     applications, events = WORLDS[name]
     return "\n".join(
@@ -61,6 +67,19 @@ def scenario_text(name, duration_s=8):
 def world(folder, name, seed=1, duration_s=8):
     path = folder / f"{name}.yaml"
     path.write_text(scenario_text(name, duration_s), encoding="utf-8")
+    return truth_of(load_scenario(path), seed)
+
+
+def at_the_current_limit(folder, seed=1):
+    """Two applications, and co-runners that leave the supply no room for GPU and CPU at once."""
+    cameras = [
+        application(period_ms=25, latency_ms=22),
+        application("rear", period_ms=40, latency_ms=40, priority=2),
+    ]
+    head = ["schema: dynofa/scenario/1", "name: supply", "board: jetson_orin_nano_super"]
+    body = ["power_mode: 15W", "duration_s: 8", "applications:", *cameras, f"events: [{SUPPLY}]", ""]
+    path = folder / "supply.yaml"
+    path.write_text("\n".join([*head, *body]), encoding="utf-8")
     return truth_of(load_scenario(path), seed)
 
 

@@ -10,7 +10,7 @@ from dynofa_ros.simulation.policies import make_policy
 from dynofa_ros.simulation.scenarios.scenario import load_scenario
 from dynofa_ros.simulation.world.simulator import play, simulate_idle
 from dynofa_ros.simulation.world.truth import truth_of
-from oracle_worlds import WORLDS, shortened, world
+from oracle_worlds import WORLDS, at_the_current_limit, shortened, world
 
 RIVALS = (
     "dynofa",
@@ -70,10 +70,24 @@ def test_no_policy_beats_it_in_shipped_scenarios_made_short(name, share):
     assert_unbeaten(shortened(name, share, seed=2))
 
 
-def assert_unbeaten(truth):
+@pytest.mark.parametrize("seed", [5, 6, 8])
+def test_no_policy_beats_it_where_three_applications_join_and_leave(seed):
+    assert_unbeaten(shortened("join_leave", 0.1, seed=seed), ("performance", "alert_tuned", "dynofa"))
+
+
+@pytest.mark.parametrize(("share", "seed"), [(0.15, 9), (0.2, 8)])
+def test_no_policy_beats_it_where_the_supply_would_throttle(share, seed):
+    assert_unbeaten(shortened("overcurrent", share, seed=seed), ("alert", "alert_tuned", "dynofa"))
+
+
+def test_no_policy_beats_it_where_two_applications_share_what_the_supply_gives(tmp_path):
+    assert_unbeaten(at_the_current_limit(tmp_path), ("dynofa", "alert", "poet", "performance"))
+
+
+def assert_unbeaten(truth, rivals=RIVALS):
     idle_j = simulate_idle(truth).energy_j
     best = merit_of(play(truth, make_policy("oracle")))
-    for rival in RIVALS:
+    for rival in rivals:
         merit = merit_of(play(truth, make_policy(rival)))
         assert not beats(merit, best, idle_j), f"{rival}: {merit} against {best}"
 

@@ -2,11 +2,15 @@
 
 import itertools
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dynofa_ros.simulation.oracle.search import OracleSearch
+from dynofa_ros.simulation.oracle.survivors import Continuations, spread, stairs
+from dynofa_ros.simulation.oracle.throttled import LINGER_S, throttled
 from oracle_samples import small_problem
 
 
@@ -189,3 +193,53 @@ def test_equals_exhaustive_search_on_six_frames_four_points_and_four_clocks(seed
     plan = OracleSearch(problem, keep=16).plan()
     assert plan.exact
     assert_same(score(plan, problem), best)
+
+
+@pytest.mark.parametrize(("over_ms", "violations"), [(12.0, 1), (8.0, 0)])
+def test_the_supply_throttles_what_draws_too_much_for_ten_milliseconds(over_ms, violations):
+    """A co-runner comes in the middle of an inference."""
+    problem = small_problem(0, frames=1, target_s=0.1)
+    before, after = problem.conditions
+    slow = np.full_like(before.time_s[0], 0.015)
+    before, after = (replace(held, time_s=(slow,), highest_w=8.0) for held in (before, after))
+    before = replace(before, until_s=10.0)
+    whole = OracleSearch(replace(problem, conditions=(before,))).follow([0])
+    assert whole.violations == 0
+    arrives_s = whole.frames[0].end_s - over_ms / 1e3
+    busy = (replace(before, until_s=arrives_s), replace(after, base_w=9.0))
+    assert OracleSearch(replace(problem, conditions=busy)).follow([0]).violations == violations
+
+
+def continuations(cost, energy_j, backlog_s):
+    """One action, one row per label."""
+    columns = [np.array(values)[:, None] for values in (cost, cost, energy_j, backlog_s)]
+    return Continuations(*columns)
+
+
+def test_a_spread_reaches_the_least_backlog_where_stairs_stop_half_way():
+    found = continuations([0] * 6, [1.0, 1.1, 1.2, 1.3, 1.4, 1.5], [6.0, 5.9, 5.8, 5.7, 3.0, 0.0])
+    (rows, _), complete = stairs(found, 3)
+    assert rows.tolist() == [0, 1, 2]
+    assert not complete
+    assert spread(found, 3)[0].tolist() == [0, 4, 5]
+
+
+def test_a_spread_gives_nothing_up_for_less_backlog():
+    found = continuations([0, 0, 1], [1.0, 2.0, 0.5], [6.0, 4.0, 0.0])
+    assert spread(found, 4)[0].tolist() == [0, 1]
+    assert spread(found, 1)[0].tolist() == [0]
+
+
+def test_a_plan_that_lets_the_supply_throttle_keeps_to_half_the_clocks_until_that_is_over():
+    problem = small_problem(0)
+    first, last = problem.conditions
+    short = replace(problem, conditions=(replace(first, highest_w=3.0), last))
+    points = [SimpleNamespace(element="gpu")] * 4
+    slowed = throttled(short, [points]).conditions
+    assert [held.until_s for held in slowed] == [first.until_s, first.until_s + LINGER_S, math.inf]
+    assert [int(held.highest[0]) for held in slowed] == [0, 0, 3]
+    for before, after in zip((first, last), slowed[:2], strict=True):
+        assert (after.time_s[0][:, :4] == before.time_s[0][:, :1]).all()
+        assert math.isinf(after.highest_w)
+    assert slowed[2] is last
+    assert throttled(problem, [points]).conditions == problem.conditions

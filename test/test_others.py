@@ -23,7 +23,7 @@ def heard(load, own=0.0, cores=0):
 
 def released(others, gpu, mhz, *, limited):
     domain = ClockDomain("gpu", mhz, available_mhz=TABLE.available_mhz)
-    return others.released_mhz(domain, TABLE, [gpu], released=not limited)
+    return others.released_mhz(domain, TABLE.available_mhz, [gpu], released=not limited)
 
 
 def test_nobody_else_leaves_the_clock_to_itself():

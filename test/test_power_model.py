@@ -110,3 +110,8 @@ def test_power_never_falls_with_clock_or_load(f, g, busy, busier):
     little, much = sorted((busy, busier))
     less = POWER.power_w({"cpu0": low}, {"cpu": little})
     assert less <= POWER.power_w({"cpu0": high}, {"cpu": much}) + 1e-12
+
+
+@given(mhz=st.floats(allow_nan=True) | st.sampled_from([*POWER.domains[0].mhz, 0.0, 1e3, 2e3]))
+def test_one_clock_of_a_domain_reads_the_table_exactly_as_an_array_does(mhz):
+    assert POWER.domains[0].at_clock(mhz) == float(POWER.domains[0].at(mhz))

@@ -41,7 +41,9 @@ class Outside:
     cores: int = 0
     ambient_degc: float = math.nan
     governed_mhz: Mapping[str, float] = field(default_factory=dict)
-    """The clocks that the governors choose on the board without applications."""
+    """The mean clocks that the governors choose on the board without applications."""
+    most_governed_mhz: Mapping[str, float] = field(default_factory=dict)
+    """The highest of these clocks."""
 
     def take(self, change: object) -> None:
         """One step; those that change neither pace nor power are none."""
@@ -95,7 +97,7 @@ def conditions_of(
     for at_s, until_s in zip(times, [*times[1:], math.inf], strict=True):
         for change in steps[at_s]:
             outside.take(change)
-        outside.governed_mhz = _means(governed, at_s, until_s)
+        outside.governed_mhz, outside.most_governed_mhz = _means_and_most(governed, at_s, until_s)
         found.append(_conditions(truth, outside, elements, points, at_s, until_s))
     return tuple(found)
 
@@ -127,7 +129,8 @@ def _conditions(
         until_s=until_s,
         time_s=tuple(time_s for time_s, _ in paces),
         power_w=tuple(power_w for _, power_w in paces),
-        idle_w=_idle(outside, elements),
+        idle_w=_idle(outside, elements, outside.governed_mhz),
+        most_idle_w=_idle(outside, elements, outside.most_governed_mhz),
         highest=np.array([_highest(outside, element) for element in elements]),
         rest=np.array([_rest(outside, element, elements) for element in elements]),
         released=np.array([_nearest(element, outside.governed_mhz[element.domain]) for element in elements]),
@@ -149,7 +152,7 @@ def _paces(
     for row, point in enumerate(points):
         element = by_name[point.element]
         model = next(e for e in outside.spec.power.elements if e.element == point.element)
-        for column, mhz in _columns(outside, element, clocks):
+        for column, mhz in _columns(outside, element, clocks, outside.governed_mhz):
             in_force = {**others, element.domain: mhz}
             corunner = outside.corunners.get(point.element)
             slowdown = corunner.slowdown if corunner else 1.0
@@ -159,9 +162,11 @@ def _paces(
     return time_s, power_w
 
 
-def _columns(outside: Outside, element: PlanElement, released: int) -> list[tuple[int, float]]:
+def _columns(
+    outside: Outside, element: PlanElement, released: int, governed_mhz: Mapping[str, float]
+) -> list[tuple[int, float]]:
     """Columns of the tables and their clocks, the last one for "released"."""
-    return [*enumerate(_effective(outside, element)), (released, outside.governed_mhz[element.domain])]
+    return [*enumerate(_effective(outside, element)), (released, governed_mhz[element.domain])]
 
 
 def _effective(outside: Outside, element: PlanElement) -> list[float]:
@@ -188,14 +193,14 @@ def _crowding(point: OperatingPoint, outside: Outside) -> float:
     return max(1.0, point.threads / online) if online and point.element == "cpu" else 1.0
 
 
-def _idle(outside: Outside, elements: Sequence[PlanElement]) -> FloatArray:
+def _idle(outside: Outside, elements: Sequence[PlanElement], governed_mhz: Mapping[str, float]) -> FloatArray:
     """Idle power above the lowest clock's: (elements, clocks + 1)."""
     clocks = max(len(element.mhz) for element in elements)
     idle_w = np.zeros((len(elements), clocks + 1))
     for row, element in enumerate(elements):
         model = next(e for e in outside.spec.power.elements if e.element == element.name)
         lowest_w = model.idle_w * float(model.scale(element.mhz[0]))
-        for column, mhz in _columns(outside, element, clocks):
+        for column, mhz in _columns(outside, element, clocks, governed_mhz):
             idle_w[row, column] = model.idle_w * float(model.scale(mhz)) - lowest_w
     return idle_w
 
@@ -234,10 +239,13 @@ def _governed(truth: Truth) -> list[tuple[float, Mapping[str, float]]]:
     return watch.seen
 
 
-def _means(seen: list[tuple[float, Mapping[str, float]]], at_s: float, until_s: float) -> dict[str, float]:
-    """Mean clock of each domain between two times."""
+def _means_and_most(
+    seen: list[tuple[float, Mapping[str, float]]], at_s: float, until_s: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and highest clock of each domain between two times."""
     inside = [clocks for t_s, clocks in seen if at_s < t_s <= until_s] or [seen[-1][1]]
-    return {name: math.fsum(clocks[name] for clocks in inside) / len(inside) for name in inside[0]}
+    means = {name: math.fsum(clocks[name] for clocks in inside) / len(inside) for name in inside[0]}
+    return means, {name: max(clocks[name] for clocks in inside) for name in inside[0]}
 
 
 def _budget(truth: Truth, at_s: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,17 @@ class Outcome:
     mean_w: FloatArray
     idle_step_w: FloatArray
     """By which the idle power of the element rises with its clock."""
+    violations: IntArray | None = None
+    """How often power budget or supply forbid it; None where neither can."""
+
+
+class Piece(NamedTuple):
+    """Part of an inference at one clock under one set of conditions: shape (labels, actions)."""
+
+    used_s: FloatArray
+    clock: IntArray
+    number: int
+    """Of the conditions."""
 
 
 def least(cost: IntArray, energy_j: FloatArray, possible: BoolArray) -> IntArray:

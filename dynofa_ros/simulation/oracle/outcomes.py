@@ -13,26 +13,27 @@ Where inferences run side by side, one that joins a running one takes the clock 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from dynofa_ros.simulation.oracle.labels import UNKNOWN, Labels, Outcome
+from dynofa_ros.simulation.oracle.labels import UNKNOWN, Labels, Outcome, Piece
 from dynofa_ros.simulation.oracle.moment import Moment
 from dynofa_ros.simulation.oracle.problem import (
     BoolArray,
-    Conditions,
     FloatArray,
     IntArray,
     PlanFrame,
     PlanProblem,
 )
+from dynofa_ros.simulation.oracle.supply import Supply
 
 MISS = 1 << 44
 BELOW_FLOOR = 1 << 30
 LOST_ACCURACY = 1e4
 """Units of lost accuracy per 1.0."""
 VIOLATION = 16 * MISS
-"""A frame above the power budget, or that draws more than the supply allows."""
+"""A frame above the power budget, or that makes the supply throttle."""
 BUDGET_STEP_W = 0.25
 """An excess weighs one violation more per so much."""
 DONE = 1e-12
@@ -40,13 +41,19 @@ DONE = 1e-12
 
 
 class Outcomes:
-    """Works out the outcomes of one problem. `budget_share`: share of a power budget that is planned with."""
+    """Works out the outcomes of one problem.
 
-    def __init__(self, problem: PlanProblem, budget_share: float) -> None:
+    `budget_share`, `supply_share`: shares of a power budget and of the supply's limit that are planned with.
+    """
+
+    def __init__(self, problem: PlanProblem, budget_share: float, supply_share: float) -> None:
         self._problem, self._budget_share = problem, budget_share
+        self._supply = Supply(problem, supply_share)
         self._until = [c.until_s for c in problem.conditions]
         self._best_accuracy = [float(a.accuracy.max()) for a in problem.actions]
-        self._harmless = [_harmless(conditions) for conditions in problem.conditions]
+        self._harmless = [
+            math.isinf(held.budget_w) and not self._supply.matters(held) for held in problem.conditions
+        ]
 
     def of(self, labels: Labels, frame: PlanFrame, moment: Moment) -> Outcome:
         """All outcomes of a frame that arrives at this moment."""
@@ -72,7 +79,8 @@ class Outcomes:
             (wanted, np.full(effect_s.shape, np.inf)),
         )
         switch_s = switched * self._problem.switch_s
-        end_s, active_j = self._inferred(frame, phases, start_s, switch_s, moment.number)
+        pieces = list(self._pieces(frame, phases, start_s, switch_s, moment.number))
+        end_s, active_j = self._totals(frame, start_s, pieces)
         idle_step_w = now.idle_w[element, wanted] - now.idle_w[element, clock]
         outcome = Outcome(
             chosen_s=chosen_s,
@@ -86,9 +94,10 @@ class Outcomes:
             mean_w=active_j / frame.period_s,
             idle_step_w=idle_step_w,
         )
-        violations = self.violations(labels, frame, outcome, moment)
-        if violations is not None:
-            outcome.cost = outcome.cost + violations * VIOLATION
+        if not all(self._harmless[number] for number in (moment.number, *(piece.number for piece in pieces))):
+            outcome.violations = self._over_budget(labels, frame, outcome, moment)
+            outcome.violations += self._supply.throttles(labels, frame, start_s, pieces)
+            outcome.cost = outcome.cost + outcome.violations * VIOLATION
         return outcome
 
     def cost_of_drop(self, frame: PlanFrame) -> int:
@@ -96,21 +105,16 @@ class Outcomes:
         lost = self._best_accuracy[frame.application] * LOST_ACCURACY if frame.wants_accuracy else 0.0
         return MISS + round(lost)
 
-    def violations(
-        self, labels: Labels, frame: PlanFrame, outcome: Outcome, moment: Moment
-    ) -> IntArray | None:
-        """How often each continuation draws more than budget or supply allow; None where none can."""
-        if self._harmless[moment.number]:
-            return None
-        now, actions = moment.now, self._problem.actions[frame.application]
+    def _over_budget(self, labels: Labels, frame: PlanFrame, outcome: Outcome, moment: Moment) -> IntArray:
+        """By how many steps each continuation is above the power budget: (labels, actions)."""
+        now = moment.now
         rate_w = now.base_w + moment.idle_w(labels)
         resting_w = rate_w[:, None] + outcome.idle_step_w
-        peak_w = resting_w + now.power_w[frame.application][actions.point, outcome.wanted]
         others_w = labels.mean_w.sum(axis=1) - labels.mean_w[:, frame.application]
         mean_w = resting_w + others_w[:, None] + outcome.mean_w
         excess_w = mean_w - self._budget_share * now.budget_w
         count = np.where(excess_w > 0.0, 1 + np.maximum(excess_w, 0.0) // BUDGET_STEP_W, 0.0)
-        return np.asarray((count + (peak_w > now.highest_w)).astype(np.int64))
+        return np.asarray(count.astype(np.int64))
 
     def _free(self, labels: Labels, frame: PlanFrame, chosen_s: FloatArray, same: BoolArray) -> FloatArray:
         """When each action's element can begin with this frame: (labels, actions)."""
@@ -127,26 +131,25 @@ class Outcomes:
                 free_s = np.where(beside, 0.0, free_s)
         return free_s
 
-    def _inferred(
+    def _pieces(
         self,
         frame: PlanFrame,
         phases: tuple[tuple[IntArray, FloatArray], ...],
         start_s: FloatArray,
         switch_s: FloatArray,
         number: int,
-    ) -> tuple[FloatArray, FloatArray]:
-        """End [s] and energy [J] of the inference; `phases`: clocks, and until when each is in force.
+    ) -> Iterator[Piece]:
+        """The inference in pieces of one clock and one set of conditions each.
 
-        `number`: of the conditions that hold when it begins.
+        `phases`: clocks, and until when each is in force; `number`: of the conditions at its beginning.
         """
         actions = self._problem.actions[frame.application]
-        now_s, left, energy_j = start_s, np.ones(start_s.shape), np.zeros(start_s.shape)
+        now_s, left = start_s, np.ones(start_s.shape)
         while True:
             conditions = self._problem.conditions[number]
             last = number + 1 == len(self._until)
             until_s = math.inf if last else conditions.until_s
             times = conditions.time_s[frame.application] * frame.factor
-            powers = conditions.power_w[frame.application]
             for clock, phase_s in phases:
                 bound_s = np.minimum(phase_s, until_s)
                 if (bound_s <= now_s).all():
@@ -154,10 +157,22 @@ class Outcomes:
                 needs_s = times[actions.point, clock] + switch_s
                 used_s = np.minimum(np.maximum(bound_s - now_s, 0.0), left * needs_s)
                 now_s, left = now_s + used_s, left - used_s / needs_s
-                energy_j = energy_j + used_s * powers[actions.point, clock]
+                yield Piece(used_s, clock, number)
             if last or not (left > DONE).any():
-                return now_s, energy_j
+                return
             number += 1
+
+    def _totals(
+        self, frame: PlanFrame, start_s: FloatArray, pieces: list[Piece]
+    ) -> tuple[FloatArray, FloatArray]:
+        """End [s] and energy [J] of the inference."""
+        actions = self._problem.actions[frame.application]
+        end_s, energy_j = start_s, np.zeros(start_s.shape)
+        for used_s, clock, number in pieces:
+            powers = self._problem.conditions[number].power_w[frame.application]
+            end_s = end_s + used_s
+            energy_j = energy_j + used_s * powers[actions.point, clock]
+        return end_s, energy_j
 
     def _cost(self, labels: Labels, frame: PlanFrame, end_s: FloatArray) -> IntArray:
         actions = self._problem.actions[frame.application]
@@ -169,10 +184,3 @@ class Outcomes:
             on_time = on_time + np.rint((best - actions.accuracy) * LOST_ACCURACY).astype(np.int64)
             missed += round(best * LOST_ACCURACY)
         return np.asarray(labels.cost[:, None] + np.where(late, missed, on_time))
-
-
-def _harmless(conditions: Conditions) -> bool:
-    """Whether no action can break a power budget or the supply's limit, whatever runs beside it."""
-    most_w = conditions.base_w + conditions.idle_w.max(axis=1).sum()
-    most_w += max((power_w.max() for power_w in conditions.power_w), default=0.0)
-    return bool(math.isinf(conditions.budget_w) and most_w <= conditions.highest_w)

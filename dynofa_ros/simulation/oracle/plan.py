@@ -7,7 +7,7 @@ else. What it may choose is one point and one clock of that point's element per 
 
 What it minimises, each term only among those that are equal in all before it:
 
-    1. frames above the power budget, or that draw more than the supply allows (each counts as 16 misses)
+    1. frames above the power budget, or during which the supply would throttle (each counts as 16 misses)
     2. misses, of all applications together
     3. frames that are on time but below their accuracy floor
     4. lost accuracy, summed over the frames of applications that want accuracy; a miss loses all
@@ -28,6 +28,8 @@ from dynofa_ros.simulation.oracle.actions import all_actions, useful_actions
 from dynofa_ros.simulation.oracle.conditions import conditions_of
 from dynofa_ros.simulation.oracle.problem import HeatModel, Plan, PlanElement, PlanFrame, PlanProblem
 from dynofa_ros.simulation.oracle.search import OracleSearch
+from dynofa_ros.simulation.oracle.supply import Supply
+from dynofa_ros.simulation.oracle.throttled import throttled
 from dynofa_ros.simulation.world.noise import FrameStream
 from dynofa_ros.simulation.world.truth import Truth
 
@@ -67,6 +69,8 @@ class Planner:
     def __init__(self, truth: Truth) -> None:
         self._streams = [stream for streams in truth.noise.streams.values() for stream in streams]
         self._problem = problem_of(truth, self._streams)
+        self.supply_share = 1.0
+        """Share of the supply's limit that plans may use."""
         self._heat_price = 0.0
         self._tried = False
         self._names = tuple(
@@ -78,15 +82,29 @@ class Planner:
         """Whether a power budget holds at any time."""
         return any(math.isfinite(conditions.budget_w) for conditions in self._problem.conditions)
 
+    @property
+    def supply_matters(self) -> bool:
+        """Whether actions can make the supply throttle at any time."""
+        return any(map(Supply(self._problem).matters, self._problem.conditions))
+
     def plan(self, budget_share: float = 1.0) -> OraclePlan:
         """The best plan that is found; `budget_share`: of a power budget that it may use."""
-        best = OracleSearch(self._problem, heat_price=self._heat_price, budget_share=budget_share).plan()
+        best = self._search(self._heat_price, budget_share)
         if best.slowed_s > 0.0 and not self._tried:
-            cooler = OracleSearch(self._problem, heat_price=HEAT_PRICE, budget_share=budget_share).plan()
+            cooler = self._search(HEAT_PRICE, budget_share)
             if _merit(cooler) < _merit(best):
                 best, self._heat_price = cooler, HEAT_PRICE
         self._tried = True
         return OraclePlan(self._problem, best, self._names)
+
+    def throttled_plan(self) -> OraclePlan:
+        """The best plan that is found with half the clocks, but no limit, where the supply may throttle."""
+        problem = throttled(self._problem, [points for _, points in self._names])
+        return OraclePlan(problem, OracleSearch(problem).plan(), self._names)
+
+    def _search(self, heat_price: float, budget_share: float) -> Plan:
+        shares = (budget_share, self.supply_share)
+        return OracleSearch(self._problem, heat_price=heat_price, shares=shares).plan()
 
     def tighten(self, application: str, index: int, by_s: float) -> None:
         """Plan a frame with less time from now on."""

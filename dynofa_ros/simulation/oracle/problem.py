@@ -65,6 +65,8 @@ class Conditions:
     """Clock of each element while no frame uses it: 0, or released where others do, shape (elements,)."""
     released: IntArray
     """The clock that being released amounts to, shape (elements,)."""
+    most_idle_w: FloatArray
+    """The same, but released at the highest clock that the governor chooses, shape (elements, clocks)."""
     base_w: float = 0.0
     """Board power with every element idle at its lowest clock, co-runners included [W]."""
     temperature_shift_degc: float = 0.0

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from dynofa_ros.simulation.oracle.labels import Labels, Outcome, least
+from dynofa_ros.simulation.oracle.labels import Labels, Outcome
 from dynofa_ros.simulation.oracle.moment import Moment
 from dynofa_ros.simulation.oracle.outcomes import LOST_ACCURACY, Outcomes
 from dynofa_ros.simulation.oracle.problem import (
@@ -28,21 +28,19 @@ from dynofa_ros.simulation.oracle.problem import (
     PlannedFrame,
     PlanProblem,
 )
+from dynofa_ros.simulation.oracle.survivors import Chosen, Continuations, spread, stairs
 from dynofa_ros.simulation.oracle.transition import applied
 
-SLACK_S = 1e-9
-COOLER_DEGC = 0.05
-
-Chosen = tuple[IntArray, IntArray]
-"""Parents and actions of continuations."""
+KEEP_ALONE, KEEP_SHARED = 3, 4
+"""Labels per action with one application, and with several."""
 
 
 class OracleSearch:
     """Searches one problem.
 
-    `keep` bounds how many labels stay per action (0: three, or two with several applications).
+    `keep` bounds how many labels stay per action (0: `KEEP_ALONE` or `KEEP_SHARED`).
     `heat_price` is the lost accuracy that a joule counts as; it spreads heat over time where the board would
-    get too hot. `budget_share` is the share of a power budget that is planned with.
+    get too hot. `shares`: of a power budget and of the supply's limit, that are planned with.
     """
 
     def __init__(
@@ -50,13 +48,13 @@ class OracleSearch:
         problem: PlanProblem,
         keep: int = 0,
         heat_price: float = 0.0,
-        budget_share: float = 1.0,
+        shares: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.problem = problem
-        self.keep = keep or (3 if len(problem.actions) == 1 else 2)
+        self.keep = keep or (KEEP_ALONE if len(problem.actions) == 1 else KEEP_SHARED)
         self.heat_price = heat_price
         self.exact = len(problem.actions) == 1
-        self._outcomes = Outcomes(problem, budget_share)
+        self._outcomes = Outcomes(problem, *shares)
         arrivals = [frame.arrival_s for frame in problem.frames]
         self._next_s = [*arrivals[1:], problem.horizon_s]
 
@@ -94,7 +92,7 @@ class OracleSearch:
                 frames.append(PlannedFrame(frame, -1, math.nan, math.nan, math.nan))
                 continue
             outcome = self._outcomes.of(labels, frame, moment)
-            broken = self._outcomes.violations(labels, frame, outcome, moment)
+            broken = outcome.violations
             violations += broken is not None and bool(broken[0, action] > 0)
             clock_before = labels.clock.copy()
             one = (np.zeros(1, dtype=np.int64), np.array([action]))
@@ -141,22 +139,12 @@ class OracleSearch:
             cost = cost + np.rint(self.heat_price * LOST_ACCURACY * energy_j).astype(np.int64)
         backlog_s = self._backlog(labels, next_s, frame, outcome)
         degc = moment.degc(labels) if moment.hot else None
-        possible = np.ones(cost.shape, dtype=bool)
-        everything = np.arange(cost.shape[1])
-        parents, kept = [], []
-        for _ in range(self.keep):
-            best = least(cost, energy_j, possible)
-            there = possible[best, everything]
-            parents.append(best[there])
-            kept.append(everything[there])
-            better = backlog_s < backlog_s[best, everything] - SLACK_S
-            if degc is not None:
-                better |= degc[:, None] < degc[best] - COOLER_DEGC
-            possible &= better
-            if not possible.any():
-                break
-        self.exact &= not possible.any()
-        return np.concatenate(parents), np.concatenate(kept)
+        everything = Continuations(outcome.cost, cost, energy_j, backlog_s, degc)
+        if len(self.problem.actions) > 1:
+            return spread(everything, self.keep)
+        chosen, complete = stairs(everything, self.keep)
+        self.exact &= complete
+        return chosen
 
     def _backlog(self, labels: Labels, next_s: float, frame: PlanFrame, outcome: Outcome) -> FloatArray:
         """By how long the elements are busy beyond the next frame, per continuation."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 from dynofa_ros.board.state import BoardState
 from dynofa_ros.engine.counters import FrameCounters
@@ -30,8 +29,7 @@ MANAGER_PERIOD_S = 1.0 / 5.0
 STATS_PERIOD_S = 1.0 / 4.0
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """The part of a `FrameResult` that the window of statistics reads."""
 
     latency_ms: float

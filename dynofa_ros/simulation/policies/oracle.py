@@ -15,6 +15,10 @@ from dynofa_ros.simulation.world.truth import Truth, truth_of
 REHEARSALS = 3
 BUDGET_SHARES = (1.0, 0.99, 0.97)
 """Of a power budget, tried in turn: what counts is the mean of each second, not of each frame."""
+SUPPLY_STEP = 0.97
+"""By which the supply's limit is taken lower after a rehearsal in which it throttled unforeseen."""
+THROTTLED_S = 0.05
+"""More time than planned with clocks held down: half of the shortest throttling by the supply."""
 SPARE_S = 1e-4
 
 
@@ -62,7 +66,9 @@ class OraclePolicy(PlannedPolicy):
     One point and one clock per frame, found by a Viterbi search over the known future, with switching,
     actuation, waiting and heat paid for. What the plan does not know exactly (a clock that a governor has had
     in between, inferences of several applications that cross on the CPU) shows when it is played; frames
-    that were late then are planned again with that much less time, and the best rehearsal counts.
+    that were late then are planned again with that much less time, all of them with a lower limit of the
+    supply where that throttled. Where the supply can throttle, a plan that lets it is rehearsed too. The
+    best rehearsal counts.
     """
 
     name = "oracle"
@@ -75,13 +81,25 @@ class OraclePolicy(PlannedPolicy):
         best: Merit | None = None
         for number in range(REHEARSALS):
             plan = planner.plan(BUDGET_SHARES[number] if planner.has_budget else 1.0)
-            record = Simulator(truth, PlannedPolicy(plan)).run()
+            record = _rehearse(truth, plan)
             merit = merit_of(record)
             if best is None or beats(merit, best, 0.0):
                 best, self.plan = merit, plan
+            unforeseen = record.throttled_s > plan.plan.slowed_s + THROTTLED_S
+            if unforeseen and planner.supply_matters:
+                planner.supply_share *= SUPPLY_STEP
+                continue
             late = merit.misses > plan.plan.misses and _tighten(planner, plan, record, truth)
             if not late and merit.over_budget_s == 0.0:
                 break
+        if planner.supply_matters:
+            plan = planner.throttled_plan()
+            if best is None or beats(merit_of(_rehearse(truth, plan)), best, 0.0):
+                self.plan = plan
+
+
+def _rehearse(truth: Truth, plan: OraclePlan) -> RunRecord:
+    return Simulator(truth, PlannedPolicy(plan)).run()
 
 
 def _tighten(planner: Planner, plan: OraclePlan, record: RunRecord, truth: Truth) -> bool:

@@ -69,13 +69,18 @@ def simulate_idle(truth: Truth) -> RunRecord:
 class _Application:
     """One stay of an application: its camera, its mailbox and its worker."""
 
-    __slots__ = ("busy", "factors", "first", "last_point", "name", "present", "resume_s", "slot", "stream")
+    __slots__ = (
+        *("arrivals", "busy", "factors", "first", "last_point", "name"),
+        *("present", "resume_s", "slot", "stream"),
+    )
 
     def __init__(self, stream: FrameStream) -> None:
         self.stream = stream
         self.name = stream.episode.application.name
         self.first = stream.first
         self.factors: list[float] = stream.factor.tolist()
+        self.arrivals: list[tuple[float, int, FrameOutcome]] = []
+        """When its frames reach the mailbox, in which order those of one moment; the next one last."""
         self.present = False
         self.busy = False
         self.slot: FrameOutcome | None = None
@@ -186,7 +191,16 @@ class Simulator:
         for index, (release_s, target_ms, overhead_ms) in enumerate(rows, stream.first):
             frame = FrameOutcome(app.name, index, release_s, target_ms)
             frames.append(frame)
-            self._push(release_s + overhead_ms / 1e3, ARRIVAL, self._arrive, (app, frame))
+            self._sequence += 1
+            app.arrivals.append((release_s + overhead_ms / 1e3, self._sequence, frame))
+        app.arrivals.sort(reverse=True)
+        self._expect(app)
+
+    def _expect(self, app: _Application) -> None:
+        """The next arrival of an application: of all its frames one at a time is an event."""
+        if app.arrivals:
+            at_s, sequence, frame = app.arrivals.pop()
+            heapq.heappush(self._heap, (at_s, ARRIVAL, sequence, self._arrive, (app, frame)))
 
     def _push(self, at_s: float, order: int, handle: Callable[[Any], None], what: Any) -> None:
         self._sequence += 1
@@ -221,6 +235,7 @@ class Simulator:
 
     def _arrive(self, arrival: tuple[_Application, FrameOutcome]) -> None:
         app, frame = arrival
+        self._expect(app)
         frame.received_s = self.now_s
         if not app.present:
             return
