@@ -9,6 +9,10 @@ from dynofa_ros.manager.reflex.ladder import Ladder
 from dynofa_ros.manager.reflex.slowdown import OverheadEstimator, SlowdownEstimator
 
 
+LEAST_WAIT_MS = 0.1
+"""Shorter waiting for an element is no other application's doing, e.g. a change of sub-network [ms]."""
+
+
 class FrameLatency:
     """Predicted latency of point p at the target's percentile q:
 
@@ -51,6 +55,7 @@ class FrameLatency:
 
         Time in the queue does not count after a frame that was slow by surprise.
         """
+        waited_ms = waited_ms if waited_ms >= LEAST_WAIT_MS else 0.0
         excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
         self.overhead.update(overhead_ms - excused_ms - waited_ms)
         self.overhead.tail(percentile)  # looked up now, so that the next choice finds all ready
