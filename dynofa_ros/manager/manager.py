@@ -45,8 +45,6 @@ SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""
 LEAST_HORIZON_S = 0.2
 """The energy of a change counts over the minimum dwell, at least over so long [s]."""
-ANSWERED = 12
-"""Questions to the arbiter whose answers are remembered: parts of a problem stay while others move."""
 REVIVED = 0.02
 """Charge by which a battery must recover before saving ends [1]."""
 
@@ -67,8 +65,7 @@ class Manager:
         self._limited_s: dict[str, float] = {}
         """When the clock in force last changed, per domain [s]."""
         self._saving = False
-        self._solved: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=SOLVED)
-        self._answers: deque[tuple[ArbiterInput, ArbiterResult]] = deque(maxlen=ANSWERED)
+        self._solved: deque[tuple[ArbiterInput, list[float], ArbiterResult]] = deque(maxlen=SOLVED)
         self._phases = Phases()
         self._issuer = Issuer(manager_id, self.config)
 
@@ -259,20 +256,14 @@ class Manager:
         self, problem: ArbiterInput, records: list[ApplicationRecord]
     ) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice; one of the last ones where its inputs are the same."""
-        for known in self._solved:
-            if known[0] == problem:
-                return known
         bursts = [record.measured.burst for record in records]
-        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, self._arbitrate))
-        self._solved.append((problem, with_headroom(problem, chosen, bursts, self._arbitrate)))
-        return self._solved[-1]
-
-    def _arbitrate(self, problem: ArbiterInput) -> ArbiterResult:
-        for posed, answer in self._answers:
-            if posed == problem:
-                return answer
-        self._answers.append((problem, arbitrate(problem)))
-        return self._answers[-1][1]
+        for posed, known_bursts, result in self._solved:
+            if known_bursts == bursts and posed == problem:
+                return posed, result
+        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, arbitrate))
+        result = with_headroom(problem, chosen, bursts, arbitrate)
+        self._solved.append((problem, bursts, result))
+        return problem, result
 
     def _forget(self, now_s: float) -> None:
         for name, record in list(self._records.items()):
