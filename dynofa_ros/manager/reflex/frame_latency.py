@@ -8,7 +8,6 @@ from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
 from dynofa_ros.manager.reflex.ladder import Ladder
 from dynofa_ros.manager.reflex.slowdown import OverheadEstimator, SlowdownEstimator
 
-
 LEAST_WAIT_MS = 0.1
 """Shorter waiting for an element is no other application's doing, e.g. a change of sub-network [ms]."""
 
