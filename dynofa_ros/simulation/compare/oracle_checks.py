@@ -11,6 +11,7 @@ from dynofa_ros.simulation.compare.figures import (
     ORACLE,
     OURS,
     Group,
+    Measure,
     accuracy,
     advantage,
     energy_j,
@@ -51,11 +52,7 @@ def accuracy_gap(groups: Sequence[Group]) -> Check:
 def misses(groups: Sequence[Group]) -> Check:
     """Misses beyond the percentile, where the oracle has none."""
     requirement = "misses at or below what the percentiles allow wherever the oracle manages that"
-    possible = [g for g in groups if g.mean(ORACLE, excess_misses).mean == 0.0]
-    if not possible:
-        return no_runs(requirement)
-    failed = [g.scenario for g in possible if g.mean(OURS, excess_misses).mean > 0.0]
-    return judged(requirement, f"{len(possible) - len(failed)} of {len(possible)} scenarios", failed)
+    return _none_in_excess(groups, requirement, excess_misses)
 
 
 def floors(groups: Sequence[Group]) -> Check:
@@ -64,10 +61,14 @@ def floors(groups: Sequence[Group]) -> Check:
         "frames below their accuracy floor at or below what the percentiles allow wherever the oracle "
         "manages that"
     )
-    possible = [g for g in groups if g.mean(ORACLE, excess_below_floor).mean == 0.0]
+    return _none_in_excess(groups, requirement, excess_below_floor)
+
+
+def _none_in_excess(groups: Sequence[Group], requirement: str, excess: Measure) -> Check:
+    possible = [g for g in groups if g.mean(ORACLE, excess).mean == 0.0]
     if not possible:
         return no_runs(requirement)
-    failed = [g.scenario for g in possible if g.mean(OURS, excess_below_floor).mean > 0.0]
+    failed = [g.scenario for g in possible if g.mean(OURS, excess).mean > 0.0]
     return judged(requirement, f"{len(possible) - len(failed)} of {len(possible)} scenarios", failed)
 
 
