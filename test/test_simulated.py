@@ -78,6 +78,17 @@ class TestClocks:
         assert board.mhz("gpu") == 612.0
         assert board.clock_changes == 1
 
+    def test_time_stops_at_a_change_of_a_clock_where_that_is_wanted(self, board):
+        board.apply([ClockLimit("gpu", 510.0, 510.0)], 0.0)
+        due_s = board.actuation_ms("gpu", 0) / 1e3
+        assert board.advance_to(1.0, to_change=True)
+        assert (board.now_s, board.mhz("gpu")) == (due_s, 510.0)
+        assert not board.advance_to(1.0, to_change=True)
+        assert board.now_s == 1.0
+        board.apply([ClockLimit("gpu", 1020.0, 1020.0)], 1.0)
+        assert not board.advance_to(1.0 + due_s, to_change=True)  # the last moment is no earlier one
+        assert board.mhz("gpu") == 1020.0
+
     def test_delays_have_the_files_median_and_p95(self):
         board = make(seed=3)
         delays = sorted(board.actuation_ms("gpu", index) for index in range(4000))

@@ -79,12 +79,16 @@ class BusyCores:
 
     def leaves_s(self, low: float, high: float) -> float:
         """Seconds until the highest utilisation leaves (low, high]; inf: never as things are."""
+        if not self._signals:
+            return math.inf
         up_s, down_s = math.inf, 0.0
         for signal in self._signals:
-            up_s = min(up_s, signal.reaches_s(high))
+            rises_s = signal.reaches_s(high)
+            if rises_s < up_s:
+                up_s = rises_s
             if signal.util > low and down_s < math.inf:
                 down_s = max(down_s, signal.reaches_s(low))
-        return min(up_s, down_s) if self._signals else math.inf
+        return min(up_s, down_s)
 
     def _added(self, now_s: float) -> tuple[PeltSignal, ...]:
         signals = tuple(PeltSignal(now_s, self._scaled, half_life_s) for half_life_s in self._half_lives_s)

@@ -135,10 +135,10 @@ class GovernedClocks:
         clock = self.domains[index]
         busy_s = self._busy_s(now_s, index)
         busy = min((busy_s - self._sampled_busy_s[index]) / governor.poll_s, 1.0)
-        self._sampled_busy_s[index] = busy_s
-        governor.sample(now_s, clock.current, busy, clock.low, clock.high)
+        self._sampled_busy_s[index], wanted = busy_s, governor.wanted
         self._due[self._first + 2 * index] = now_s + governor.poll_s
-        self.wish(now_s, index)
+        if governor.sample(now_s, clock.current, busy, clock.low, clock.high) != wanted:
+            self.wish(now_s, index)
 
     def _follow(self, now_s: float, index: int, governor: UtilGovernor) -> None:
         wanted = governor.wanted

@@ -22,7 +22,7 @@ HALF_LIFE_S = 32 * PERIOD_S
 class PeltSignal:
     """Utilisation of one core by one task, 0..1. Time in seconds; never goes back."""
 
-    __slots__ = ("_behind_s", "_seen_s", "half_life_s", "rate", "scaled_time", "speed", "util")
+    __slots__ = ("_aim", "_behind_s", "_seen_s", "half_life_s", "rate", "scaled_time", "speed", "util")
 
     def __init__(
         self, now_s: float = 0.0, scaled_time: bool = True, half_life_s: float = HALF_LIFE_S
@@ -32,7 +32,7 @@ class PeltSignal:
         self.rate = 0.0
         self.speed = 1.0
         self.scaled_time = scaled_time
-        self._behind_s = 0.0
+        self._aim = self._behind_s = 0.0
         self._seen_s = now_s
 
     def settle(self, now_s: float) -> float:
@@ -53,11 +53,11 @@ class PeltSignal:
             self.util *= 2.0 ** (-self._behind_s / self.half_life_s)
             self._behind_s = 0.0
         self.rate, self.speed = rate, speed
+        self._aim = rate if self.scaled_time else rate * speed
 
     def reaches_s(self, util: float) -> float:
         """Seconds from the last `settle` or `change` until `util` is crossed; inf: never as things are."""
-        aim = self.rate if self.scaled_time else self.rate * self.speed
-        before, after = self.util - aim, util - aim
+        before, after = self.util - self._aim, util - self._aim
         if before == 0.0 or after == 0.0 or before * after < 0.0 or abs(after) > abs(before):
             return math.inf
         passed_s = self.half_life_s * math.log2(before / after)
@@ -68,5 +68,4 @@ class PeltSignal:
         if self.scaled_time:
             self._behind_s += passed_s * (1.0 - self.speed)
             passed_s *= self.speed
-        aim = self.rate if self.scaled_time else self.rate * self.speed
-        self.util = aim + (self.util - aim) * 2.0 ** (-passed_s / self.half_life_s)
+        self.util = self._aim + (self.util - self._aim) * 2.0 ** (-passed_s / self.half_life_s)

@@ -111,26 +111,21 @@ class SimulatedBoard:
         """When something inside changes next [s of board time]; inf: never as things are."""
         return min(self._due)
 
-    def advance_to(self, t_s: float) -> None:
-        """Let the events up to `t_s` happen, in order; a time that is past changes nothing."""
-        due = self._due
+    def advance_to(self, t_s: float, to_change: bool = False) -> bool:
+        """Let the events up to `t_s` happen, in order; a time that is past changes nothing.
+
+        `to_change`: stop at the first change of a clock before `t_s`. Returns whether it stopped there.
+        """
+        due, clocks = self._due, self._clocks
+        changes = clocks.changes
         while (at_s := min(due)) <= t_s:
             if at_s > self.now_s:
                 self._integrate(at_s)
             self._fire(due.index(at_s))
+            if to_change and clocks.changes != changes and at_s < t_s:
+                return True
         if t_s > self.now_s:
             self._integrate(t_s)
-
-    def advance_to_change(self, t_s: float) -> bool:
-        """Let the events before `t_s` happen, but none after a change of a clock; whether there was one."""
-        due, clocks = self._due, self._clocks
-        changes = clocks.changes
-        while (at_s := min(due)) < t_s:
-            if at_s > self.now_s:
-                self._integrate(at_s)
-            self._fire(due.index(at_s))
-            if clocks.changes != changes:
-                return True
         return False
 
     def advance(self, dt_s: float) -> None:
@@ -321,9 +316,11 @@ class SimulatedBoard:
     def _integrate(self, t_s: float) -> None:
         passed_s = t_s - self.now_s
         self.now_s = t_s
-        for meter in self._meters:
-            meter.energy_j += meter.power_w * passed_s
-        self._heat.pass_time(self._meters[0].power_w, passed_s, t_s)
+        total, core, memory = self._meters
+        total.energy_j += total.power_w * passed_s
+        core.energy_j += core.power_w * passed_s
+        memory.energy_j += memory.power_w * passed_s
+        self._heat.pass_time(total.power_w, passed_s, t_s)
         if self.throttling:
             self.throttled_s += passed_s
 

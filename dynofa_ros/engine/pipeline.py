@@ -307,7 +307,7 @@ class PerceptionCore:
         overhead_ms = result.latency_ms - result.inference_ms
         with self._lock:
             self._reflex.update(point.key, result.inference_ms, overhead_ms, result.queue_ms)
-        self._window.add(result, end_s)
+        self._window.add(result.latency_ms, result.inference_ms, result.deadline_met, end_s)
         self._counters.infer(point.key)
 
     def _drop(self, arrival: Arrival, reason: str, detail: str) -> FrameDrop:

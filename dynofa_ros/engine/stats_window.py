@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dynofa_ros.engine.counters import Totals
-from dynofa_ros.engine.results import FrameResult
 from dynofa_ros.manager.application import InferenceStats
 from dynofa_ros.manager.reflex.reflex import Reflex
 
@@ -85,12 +84,12 @@ class StatsWindow:
         self._start_s = start_s
         self._results: deque[tuple[float, float, bool]] = deque(maxlen=MAX_FRAMES)
 
-    def add(self, result: FrameResult, end_s: float) -> None:
+    def add(self, latency_ms: float, inference_ms: float, deadline_met: bool, end_s: float) -> None:
         """A frame was inferred and its result was ready at `end_s` [s]."""
         with self._lock:
             if self._start_s is None:
-                self._start_s = end_s - result.latency_ms / 1e3
-            self._results.append((result.latency_ms, result.inference_ms, result.deadline_met))
+                self._start_s = end_s - latency_ms / 1e3
+            self._results.append((latency_ms, inference_ms, deadline_met))
 
     def summarise(self, now_s: float) -> WindowSummary:
         """The window that ends now; the next one begins."""

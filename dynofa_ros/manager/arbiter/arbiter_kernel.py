@@ -200,12 +200,10 @@ def _zeros(count: int) -> array[float]:
 
 
 def _address(memory: Memory) -> int:
-    """Where the values begin: they lie one after the other."""
+    """Where the values begin: they lie one after the other, else TypeError."""
     if isinstance(memory, array):
         return memory.buffer_info()[0]
-    if not memory.flags.c_contiguous:
-        raise ValueError("the kernel takes contiguous arrays only: a defect")
-    return int(memory.__array_interface__["data"][0])
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory.data))
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective
@@ -117,7 +118,7 @@ class ArbiterInput:
     horizon_s: float = math.inf
     """Time over which the energy of changes is spread; infinite: changes cost nothing."""
 
-    @property
+    @lazy
     def max_power_w(self) -> float:
         """The smallest budget of all applications; infinite where there is none."""
         budgets = [app.max_power_w for app in self.applications if not math.isnan(app.max_power_w)]

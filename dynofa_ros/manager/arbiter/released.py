@@ -40,7 +40,9 @@ def _solved(
             return anyhow  # it beats whatever leaves the domain even at a clock of its own choice
     ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
     found = [_solved(whole, posed, others, arbitrate) for posed in ways or [problem]]
-    return found[0] if len(found) == 1 else min(found, key=lambda result: terms(whole, result))
+    # All ways have as many forbidden points: what keeps every constraint ranks before what does not.
+    best = [result for result in found if result.feasible] or found
+    return best[0] if len(best) == 1 else min(best, key=lambda result: terms(whole, result))
 
 
 def _in_use(problem: ArbiterInput, domain: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 
 from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
@@ -28,7 +29,7 @@ class ExpectedTimes:
         self._clocks: dict[str, tuple[float, float]] = {}
         self._outdated_mhz: dict[str, float] = {}
         """Clocks that were in force when others were announced, until the next reading [MHz]."""
-        self._since: dict[str, dict[str, int]] = {}
+        self._since: defaultdict[str, dict[str, int]] = defaultdict(dict)
         """Per clock domain: frames of each element since its clock was last told."""
         self._running: tuple[str, ...] = ()
         """Clock domains of the frame that runs."""
@@ -88,9 +89,10 @@ class ExpectedTimes:
 
     def count_frame(self, point: OperatingPoint) -> None:
         """A frame of `point` was judged by the time expected of it."""
+        element = point.element
         for domain in self._domains[point.key]:
-            since = self._since.setdefault(domain, {})
-            since[point.element] = since.get(point.element, 0) + 1
+            since = self._since[domain]
+            since[element] = since.get(element, 0) + 1
 
     def _expect(self) -> None:
         clocks = {domain: mhz for domain, (mhz, _) in self._clocks.items()}

@@ -32,15 +32,17 @@ class FrameLatency:
         """Where the last frame was sent: its newest slow-down tells of the next one there."""
         self._expected_ms = expected_ms
         self._window = window
-        self._elsewhere: dict[str, int] = {}
-        """Frames since an element last ran one."""
+        self._ran: dict[str, int] = {}
+        """Number of the last frame that an element ran."""
+        self._frames = 0
         self._surprised = False
 
     def set_elements(self, elements: Iterable[str]) -> None:
         """Elements that frames can run on. Forgets all measurements."""
         self.slowdowns = {element: SlowdownEstimator(window=self._window) for element in elements}
         self.element = ""
-        self._elsewhere.clear()
+        self._ran = dict.fromkeys(self.slowdowns, 0)
+        self._frames = 0
         self._surprised = False
         self.overhead.reset()
         self.waiting.reset()
@@ -80,13 +82,11 @@ class FrameLatency:
 
     def _forget_elsewhere(self, running: str) -> None:
         """What another element suffered a window ago says nothing any more: it may be tried again."""
-        if len(self.slowdowns) == 1:
-            return
-        for element, estimator in self.slowdowns.items():
-            frames = 0 if element == running else self._elsewhere.get(element, 0) + 1
-            if frames == self._window:
-                estimator.reset()
-            self._elsewhere[element] = frames
+        self._frames += 1
+        self._ran[running] = self._frames
+        for element, frame in self._ran.items():
+            if self._frames - frame == self._window:
+                self.slowdowns[element].reset()
 
     # What it predicts
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from functools import lru_cache
 
 RECENT = 3
 """Samples of the fast tail: two slow ones among them count, one does not."""
@@ -76,8 +77,8 @@ class TailEstimator:
         self._count = self._updates = self._most = 0
         self._sorted: list[float] = []
         """The samples of the window, rising."""
-        self._tails: dict[float, float] = {}
-        """Tails known since the last sample, by percentile: they are looked up before every frame."""
+        self._asked, self._tail = math.nan, prior
+        """Percentile that the tail was asked for since the last sample, NaN for none, and that tail."""
         self._recent: deque[float] = deque(maxlen=RECENT)
         """The newest samples, in the window or not."""
 
@@ -93,7 +94,7 @@ class TailEstimator:
         return True
 
     def _take(self, value: float) -> None:
-        self._tails.clear()
+        self._asked = math.nan
         self._recent.append(value)
         self._samples.append(value)
         insort(self._sorted, value)
@@ -104,7 +105,9 @@ class TailEstimator:
         else:
             self._count += 1
             self._most = max(self._most, self._count)
-        self._forget_gone_load()
+        self._updates += 1
+        if self._updates % CHECK_EVERY == 0:
+            self._forget_gone_load()
 
     def drop_newest(self, count: int) -> None:
         """Take back the newest samples: they were judged by something that turned out wrong."""
@@ -118,7 +121,7 @@ class TailEstimator:
     def _keep(self, samples: list[float]) -> None:
         self._samples, self._count, self._sorted = samples, len(samples), sorted(samples)
         self._recent = deque(samples[-RECENT:], RECENT)
-        self._tails.clear()
+        self._asked = math.nan
 
     def median(self) -> float:
         """Median of the window; NaN before the first sample."""
@@ -127,15 +130,16 @@ class TailEstimator:
 
     def tail(self, percentile: float) -> float:
         """Value that a share `percentile` of the coming samples is expected to stay below."""
-        known = self._tails.get(percentile)
-        if known is not None:
-            return known
+        if percentile != self._asked:
+            self._asked, self._tail = percentile, self._new_tail(percentile)
+        return self._tail
+
+    def _new_tail(self, percentile: float) -> float:
         quantile = self._quantile(percentile)
         usual = quantile if percentile == USUAL else self._quantile(USUAL)
         tail = max(self._fast(usual), quantile)
         if self._most * (1.0 - min(percentile, USUAL)) < 1.0:
             tail = max(tail, self.prior)
-        self._tails[percentile] = tail
         return tail
 
     def interval(self, percentile: float) -> tuple[float, float]:
@@ -167,28 +171,29 @@ class TailEstimator:
         return max(median, min(slow[-1], LEAP * slow[-2])) if len(slow) > 1 else median
 
     def _quantile(self, percentile: float) -> float:
-        n = self._count
-        allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
-        if n <= allowed:
-            return -math.inf
-        return self._sorted[n - 1 - allowed]
+        rank = _rank(percentile, self._count)
+        return self._sorted[rank] if rank >= 0 else -math.inf
 
     def _forget_gone_load(self) -> None:
-        self._updates += 1
-        if self._updates % CHECK_EVERY == 0:
-            for m in self._settle:
-                if self._count > m and self._gone(m):
-                    self._keep(self._samples[-m:])
+        least, usual = self._settle[0], self._quantile(USUAL)
+        if self._count <= least or (least > 2 and not usual > WORTH * sorted(self._samples[-3:])[1]):
+            return  # the second largest of the newest m is at least that of the newest three
+        for m in self._settle:
+            if self._count > m and self._gone(m, usual):
+                self._keep(self._samples[-m:])
 
-    def _gone(self, m: int) -> bool:
+    def _gone(self, m: int, usual: float) -> bool:
         """Whether more samples lie above the newest `m` than chance explains."""
-        usual = self._quantile(USUAL)
-        if m > 2 and not usual > WORTH * sorted(self._samples[-3:])[1]:
-            return False  # the second largest of the newest m is at least that of the newest three
         second, largest = sorted(self._samples[-m:])[-2:] if m > 1 else (self._samples[-1],) * 2
         above = self._count - bisect_right(self._sorted, second) - (largest > second)
         unlikely = above * math.log1p(-m / self._count) < math.log(CHANCE)
         return unlikely and usual > WORTH * second
+
+
+@lru_cache(maxsize=4096)
+def _rank(percentile: float, n: int) -> int:
+    """Place of x_(k + 1) among n rising values, see `TailEstimator`; below 0 where there are too few."""
+    return n - 1 - max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
 
 
 class _Memory:
@@ -214,9 +219,7 @@ class _Memory:
 
     def quantile(self, percentile: float) -> float:
         """As `TailEstimator`'s, but of a single value that value."""
-        n = len(self._sorted)
-        allowed = max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
-        return self._sorted[max(n - 1 - allowed, 0)]
+        return self._sorted[max(_rank(percentile, len(self._sorted)), 0)]
 
 
 class SlowdownEstimator(TailEstimator):
@@ -243,9 +246,9 @@ class SlowdownEstimator(TailEstimator):
         self._rare = BURST
         """The rare excess over the median as it was before the slow frames that came last [1]."""
 
-    def _fast(self, usual: float) -> float:
-        alone = self._count == 1 and self._samples[-1] > LEAP * self.prior
-        return self._samples[-1] if alone else super()._fast(usual)
+    def _fast_at_first(self, recent: list[float], usual: float) -> float:
+        alone = len(recent) == 1 and recent[0] > LEAP * self.prior
+        return recent[0] if alone else super()._fast_at_first(recent, usual)
 
     def next_tail(self, percentile: float) -> float:
         """As `tail`, for the frame that comes now: after a slow one what followed slow ones so far."""
@@ -304,7 +307,7 @@ class SlowdownEstimator(TailEstimator):
         if not (slow and before):
             super()._take(value)
         elif len(self._run) < LOAD:
-            self._tails.clear()
+            self._asked = math.nan
             self._recent.append(value)
         else:
             self._adopt_load()

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar
 
 from dynofa_ros.board.state import BoardState
 from dynofa_ros.engine.counters import FrameCounters
-from dynofa_ros.engine.results import FrameResult
 from dynofa_ros.engine.stats_window import PeriodMeter, StatsWindow, compose_stats
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, InferenceStats
@@ -27,14 +26,6 @@ from dynofa_ros.simulation.world.policy import FrameOutcome, Policy, SimApplicat
 MESSAGE_S = 0.001
 MANAGER_PERIOD_S = 1.0 / 5.0
 STATS_PERIOD_S = 1.0 / 4.0
-
-
-class _Seen(NamedTuple):
-    """The part of a `FrameResult` that the window of statistics reads."""
-
-    latency_ms: float
-    inference_ms: float
-    deadline_met: bool
 
 
 class Perception:
@@ -70,14 +61,13 @@ class Perception:
         if frame.point is None or not frame.inferred:
             self._counters.drop("replaced_by_newer", f"frame {frame.index}")
             return
-        latency_ms, inference_ms = frame.latency_ms, frame.inference_ms
+        key, latency_ms, inference_ms = frame.point.key, frame.latency_ms, frame.inference_ms
         queued_ms = (frame.chosen_s - frame.received_s) * 1e3
-        overhead_ms = latency_ms - inference_ms
-        self.reflex.update(frame.point.key, inference_ms, overhead_ms, queued_ms, frame.waited_ms)
+        self.reflex.update(key, inference_ms, latency_ms - inference_ms, queued_ms, frame.waited_ms)
         target_ms = self.reflex.target_latency_ms(frame.end_s)
         met = math.isnan(target_ms) or latency_ms <= target_ms
-        self._window.add(cast(FrameResult, _Seen(latency_ms, inference_ms, met)), frame.end_s)
-        self._counters.infer(frame.point.key)
+        self._window.add(latency_ms, inference_ms, met, frame.end_s)
+        self._counters.infer(key)
 
     def snapshot(self, now_s: float) -> InferenceStats:
         """The message of this window."""

@@ -35,16 +35,11 @@ class Machine:
         """Time and busy share of points under conditions met before (the point keeps its id taken)."""
         self.note_clocks()
 
-    def advance_to(self, at_s: float) -> None:
-        """Let the board's own events up to `at_s` happen."""
-        self.board.advance_to(at_s)
-        self.now_s = at_s
-
-    def follow_clocks(self, until_s: float) -> bool:
-        """Let time pass to the first change of a clock before `until_s`; False where there is none."""
-        changed = self.board.advance_to_change(until_s)
+    def advance_to(self, until_s: float) -> bool:
+        """Let time pass to `until_s`; to the first change of a clock before it where there is one (True)."""
+        changed = self.board.advance_to(until_s, to_change=True)
+        self.now_s = self.board.now_s
         if changed:
-            self.now_s = self.board.now_s
             self.note_clocks()
         return changed
 

@@ -94,6 +94,8 @@ class Simulator:
     def __init__(
         self, truth: Truth, policy: Policy, record: bool = False, with_applications: bool = True
     ) -> None:
+        self.now_s = 0.0
+        """Time since the start [s]."""
         self.frame_index = 0
         self.frame_release_s = 0.0
         self._truth, self._policy = truth, policy
@@ -114,24 +116,17 @@ class Simulator:
         self._policy.start(self)
         heap, machine, end_s = self._heap, self._machine, self._end_s
         while True:
-            at_s = heap[0][0] if heap else math.inf
-            if machine.follow_clocks(min(at_s, end_s)):
-                continue
+            at_s = heap[0][0]  # never empty: readings go on
+            if machine.advance_to(min(at_s, end_s)):
+                continue  # what runs may end earlier now
             if at_s > end_s:
                 break
-            machine.advance_to(at_s)
-            _, _, _, handle, what = heapq.heappop(heap)
+            self.now_s, _, _, handle, what = heapq.heappop(heap)
             handle(what)
             machine.note_clocks()
-        machine.advance_to(end_s)
         return self._finish()
 
     # What the policy may see and do
-
-    @property
-    def now_s(self) -> float:
-        """Time since the start [s]."""
-        return self._machine.now_s
 
     @property
     def spec(self) -> BoardSpec:
@@ -255,8 +250,8 @@ class Simulator:
         self.frame_index, self.frame_release_s = frame.index, frame.release_s
         point = self._policy.choose(app.name)
         frame.chosen_s, frame.point, frame.element = now_s, point, point.element
-        switched = app.last_point is not None and point.key != app.last_point.key
-        app.last_point = point
+        last, app.last_point = app.last_point, point
+        switched = last is not None and last is not point and last.key != point.key
         switch_s = self._truth.switch_ms / 1e3 if switched else 0.0
         self._machine.put(Job(frame, point, app.factors[frame.index - app.first], switch_s))
 
