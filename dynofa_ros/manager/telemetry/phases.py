@@ -83,7 +83,8 @@ class Phases:
     def _learn(self, a: Sharer, blocking: Sequence[Sharer], now_s: float) -> None:
         phases = self._known.setdefault(a.name, {})
         for b in blocking:
-            steady_s = now_s - max(self._runs[a.name][2] * (b.name not in phases), self._runs[b.name][2])
+            steady = (b,) if b.name in phases else (a, b)
+            steady_s = now_s - max(self._runs[sharer.name][2] for sharer in steady)
             if steady_s < ANSWER_S:
                 continue
             measured_ms = max(b.occupies_ms - a.waited_ms / len(blocking), 0.0)
