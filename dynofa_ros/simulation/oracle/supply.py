@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from dynofa_ros.board.simulated import OVERCURRENT_AFTER_S
 from dynofa_ros.simulation.oracle.labels import Labels, Piece
 from dynofa_ros.simulation.oracle.problem import BoolArray, Conditions, FloatArray, PlanFrame, PlanProblem
 
-OVERCURRENT_S = 0.0099
-"""The supply throttles what draws too much for 10 ms; 0.1 ms is kept to spare. With several applications half
-of it counts, because an inference may follow on one of another application that draws too much as well."""
+SPARED_S = 1e-4
+"""Kept to spare of the time that the board bears an over-current. With several applications half of that time
+counts, because an inference may follow on one of another application that draws too much as well [s]."""
 
 
 class Supply:
@@ -22,7 +23,7 @@ class Supply:
 
     def __init__(self, problem: PlanProblem, share: float = 1.0) -> None:
         self._problem, self._share = problem, share
-        self._after_s = OVERCURRENT_S / (1 if len(problem.actions) == 1 else 2)
+        self._after_s = (OVERCURRENT_AFTER_S - SPARED_S) / (1 if len(problem.actions) == 1 else 2)
 
     def matters(self, held: Conditions) -> bool:
         """Whether anything that can run draws too much under these conditions."""

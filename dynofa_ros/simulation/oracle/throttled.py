@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from dynofa_ros.board.simulated import OVERCURRENT_FACTOR
+from dynofa_ros.board.simulated import OVERCURRENT_AFTER_S, OVERCURRENT_FACTOR, OVERCURRENT_FOR_S
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.simulation.oracle.problem import Conditions, FloatArray, IntArray, PlanElement, PlanProblem
 from dynofa_ros.simulation.oracle.supply import Supply
 
-LINGER_S = 0.11
+LINGER_S = OVERCURRENT_FOR_S + OVERCURRENT_AFTER_S
 """So long the clocks stay down where the supply has throttled."""
 
 
