@@ -81,6 +81,18 @@ def problem(*apps, **fields):
 # Brute force: one combination at a time, in plain Python, straight from the documented order.
 
 
+def unwaited_ms(a, b, others):
+    """Time that an inference of b may take before a, one of whose `others` it is, waits for it."""
+    period_ms = b.period_ms if b.period_ms > 0 else 0.0
+    any_phase_ms = (1 - a.percentile) * period_ms / others
+    phase_ms = a.phases_ms.get(b.name, 0.0)
+    if abs(a.period_ms - period_ms) <= 0.01 * period_ms:
+        return max(any_phase_ms, phase_ms)
+    ratios = itertools.product((1, 2, 3), repeat=2)
+    in_step = any(abs(a.period_ms * m - period_ms * n) <= 0.01 * n * period_ms for m, n in ratios)
+    return min(any_phase_ms, phase_ms) if in_step else any_phase_ms
+
+
 def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order in one place)
     """Name and value of every term, most important first."""
     f = {**question.other_clocks, **clocks}
@@ -113,18 +125,7 @@ def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order i
             there = sum(any(q.element == p.element for q in b.points) for b in question.applications) - 1
             for b, _, q, other, other_ms, other_median, _ in runs:
                 if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
-                    period_ms = b.period_ms if b.period_ms > 0 else 0.0
-                    free_ms = (1 - a.percentile) * period_ms / there
-                    phase_ms = a.phases_ms.get(b.name)
-                    if abs(a.period_ms - period_ms) <= 0.01 * period_ms:
-                        free_ms = max(free_ms, phase_ms or 0.0)
-                    elif any(
-                        abs(a.period_ms * m - period_ms * n) <= 0.01 * n * period_ms
-                        for m in (1, 2, 3)
-                        for n in (1, 2, 3)
-                    ):
-                        free_ms = min(free_ms, phase_ms or 0.0)
-                    latency += max(0.0, other_median * other_ms - free_ms)
+                    latency += max(0.0, other_median * other_ms - unwaited_ms(a, b, there))
         use = median * time / a.period_ms if a.period_ms > 0 else 0.0
         if a.current is not None and i != a.current:
             use += a.switch_ms / 1e3 / question.horizon_s
