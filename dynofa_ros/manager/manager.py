@@ -247,16 +247,15 @@ class Manager:
     ) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice. Where a slow-down has just leapt, with room for more if nothing gives way for it."""
         if any(record.surprised(now_s, self.config) for record in records):
-            wary = self._solve(self._problem(records, now_s, caution, hold, keep, wary=True), records)
+            bursts = [1.0 if r.surprised(now_s, self.config) else r.measured.burst for r in records]
+            wary = self._solve(self._problem(records, now_s, caution, hold, keep, wary=True), bursts)
             if wary[1].feasible:
                 return wary
-        return self._solve(self._problem(records, now_s, caution, hold, keep), records)
-
-    def _solve(
-        self, problem: ArbiterInput, records: list[ApplicationRecord]
-    ) -> tuple[ArbiterInput, ArbiterResult]:
-        """The choice; one of the last ones where its inputs are the same."""
         bursts = [record.measured.burst for record in records]
+        return self._solve(self._problem(records, now_s, caution, hold, keep), bursts)
+
+    def _solve(self, problem: ArbiterInput, bursts: list[float]) -> tuple[ArbiterInput, ArbiterResult]:
+        """The choice; one of the last ones where its inputs are the same."""
         for posed, known_bursts, result in self._solved:
             if known_bursts == bursts and posed == problem:
                 return posed, result
