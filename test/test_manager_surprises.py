@@ -39,3 +39,14 @@ def test_a_camera_that_got_faster_is_answered_at_once():
     after = len(world.dvfs), len(world.decisions)
     world.stats("front", period_ms=9.9)
     assert (len(world.dvfs), len(world.decisions)) == after
+
+
+def test_a_slow_down_that_is_no_leap_is_answered_before_the_next_step_too():
+    """Of three reports the second largest slow-down counts: the second slow one moves it."""
+    world = World("front")
+    world.target(latency_ms=24.0, objective=Objective.MIN_ENERGY, min_accuracy=0.93)
+    world.run(3.0)
+    world.stats("front", slowdown_tail=1.1)
+    calm_mhz = world.max_mhz()
+    world.stats("front", slowdown_tail=1.1)
+    assert world.max_mhz() > calm_mhz

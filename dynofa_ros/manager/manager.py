@@ -39,8 +39,11 @@ __all__ = ["Manager", "ManagerConfig"]
 
 ANNOUNCED_S = 0.02
 """Frames that ended within it after a decision about clocks may have run at the old ones [s]."""
-URGENT = 1.15
-"""Factor on the slow-down, or on the rate of frames, that is answered before the next step [1]."""
+URGENT = 1.05
+"""Factor on the slow-down that is answered before the next step [1]."""
+LEAP = 1.15
+"""Factor on the slow-down after which little is known of how slow it is, and on the rate of frames that is
+answered before the next step [1]."""
 SOLVED = 3
 """Problems whose results are remembered: up to three are posed in one step."""
 LEAST_HORIZON_S = 0.2
@@ -151,10 +154,10 @@ class Manager:
             record.watch_reflex(now_s)
         if math.isnan(before):
             before = self.config.prior_slowdown
-        slower = record.measured.slowdown_tail > URGENT * before
-        if slower:
+        rise = record.measured.slowdown_tail / before
+        if rise > LEAP:
             record.leapt_s = now_s
-        return self.step(now_s) if slower or URGENT * record.measured.period_ms < before_ms else None
+        return self.step(now_s) if rise > URGENT or LEAP * record.measured.period_ms < before_ms else None
 
     def _clocks_settle(self, record: ApplicationRecord, now_s: float) -> bool:
         """Whether its frames ran across a change of clocks, or at clocks that nobody has read since."""

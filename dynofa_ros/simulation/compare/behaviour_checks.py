@@ -44,6 +44,10 @@ def recovery(groups: Sequence[Group]) -> Check:
     late = {key for key, frames in ours.items() if frames > RECOVERY_FRAMES}
     value = f"{len(possible - late)} of {len(possible)} arrivals"
     value += f"; of all arrivals {len(ours) - len(late)} of {len(ours)}"
+    quiet = quiet_moments(groups, OURS)
+    if quiet:
+        share = sum(frames > RECOVERY_FRAMES for frames in quiet) / len(quiet)
+        value += f"; noise alone takes longer at {100 * share:.1f} % of {len(quiet)} quiet moments"
     names = {f"{scenario} at {t_s:g} s, seed {seed}" for scenario, t_s, seed in late & possible}
     return judged(requirement, value, sorted(names))
 
@@ -56,6 +60,17 @@ def recoveries(groups: Sequence[Group], policy: str) -> dict[tuple[str, float, i
         for seed, run in group.runs.get(policy, {}).items()
         for arrival in run["recovery_frames"]
     }
+
+
+def quiet_moments(groups: Sequence[Group], policy: str) -> list[float]:
+    """As `recoveries`, at moments at which nothing happens, of scenarios in which loads arrive."""
+    return [
+        math.inf if frames is None else frames
+        for group in groups
+        for run in group.runs.get(policy, {}).values()
+        if run["recovery_frames"]
+        for frames in run["quiet_frames"]
+    ]
 
 
 def calm(groups: Sequence[Group]) -> Check:

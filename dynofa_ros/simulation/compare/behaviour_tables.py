@@ -44,7 +44,10 @@ def recovery_table(groups: Sequence[Group]) -> str:
         for (scenario, t_s), by_name in counts.items()
     ]
     text = table(("load arrives", *names), rows)
-    title = "Frames from the arrival of a load to the first of ten in a row on time: median, worst."
+    title = (
+        "Frames from the arrival of a load to the first of ten in a row on time, of the applications "
+        "on its element: median, worst."
+    )
     return f"{title}\n\n{text}" if text else ""
 
 

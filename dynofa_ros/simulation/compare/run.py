@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dynofa_ros.board.options import Voltage
+from dynofa_ros.simulation.compare.recovery import quiet_frames, recovery_frames
 from dynofa_ros.simulation.compare.steadiness import steadiness
 from dynofa_ros.simulation.merit import episode_of, merit_of
 from dynofa_ros.simulation.policies import make_policy
-from dynofa_ros.simulation.scenarios.changes import Bandwidth, CoRunner
 from dynofa_ros.simulation.scenarios.scenario import Scenario
-from dynofa_ros.simulation.world.policy import FrameOutcome
 from dynofa_ros.simulation.world.run_record import RunRecord
 from dynofa_ros.simulation.world.scores import score, timing
 from dynofa_ros.simulation.world.simulator import play, simulate_idle
 from dynofa_ros.simulation.world.truth import Truth, truth_of
-
-ON_TIME_IN_A_ROW = 10
-"""So many frames on time count as recovered."""
 
 Figures = dict[str, Any]
 """A JSON object."""
@@ -55,6 +51,7 @@ def _figures(record: RunRecord, idle: RunRecord, truth: Truth) -> Figures:
         "merit": merit_of(record)._asdict(),
         "allowed_misses": allowed_misses(record),
         "recovery_frames": list(recovery_frames(record)),
+        "quiet_frames": quiet_frames(record),
         "steadiness": steadiness(record, truth.noise),
     }
 
@@ -66,36 +63,3 @@ def allowed_misses(record: RunRecord) -> float:
         for name, frames in record.frames.items()
         for frame in frames
     )
-
-
-def recovery_frames(record: RunRecord) -> Iterator[Mapping[str, Any]]:
-    """For each load that arrives: late frames released from then until ten in a row are on time.
-
-    The most of any application; None where one never recovers.
-    """
-    before: dict[str, float] = {}
-    for event in record.scenario.events:
-        change = event.change
-        if not isinstance(change, CoRunner | Bandwidth):
-            continue
-        where = change.element if isinstance(change, CoRunner) else "memory"
-        load = change.slowdown if isinstance(change, CoRunner) else change.gbps
-        arrives = load > before.get(where, 1.0 if isinstance(change, CoRunner) else 0.0)
-        before[where] = load
-        if arrives:
-            counts = [_late_until_recovered(frames, event.t_s) for frames in record.frames.values()]
-            most = None if None in counts else max((c for c in counts if c is not None), default=0)
-            yield {"t_s": event.t_s, "load": where, "frames": most}
-
-
-def _late_until_recovered(frames: Sequence[FrameOutcome], t_s: float) -> int | None:
-    """Frames before the first of ten in a row that are on time; 0 where none missed within a second."""
-    after = [frame for frame in frames if frame.release_s >= t_s]
-    if all(frame.on_time for frame in after if frame.release_s < t_s + 1.0):
-        return 0
-    in_a_row = 0
-    for number, frame in enumerate(after):
-        in_a_row = in_a_row + 1 if frame.on_time else 0
-        if in_a_row == ON_TIME_IN_A_ROW:
-            return number + 1 - ON_TIME_IN_A_ROW
-    return None
