@@ -352,6 +352,23 @@ def test_a_decision_moves_between_placements_along_its_alternatives():
     assert keys[-1] == ("large", "cpu/x/int8/1")
 
 
+def test_an_element_that_it_has_not_measured_is_as_slow_as_the_manager_expects():
+    """The GPU would be the way out of a slow CPU, unless others crowd it."""
+
+    def last_choice(gpu_tail):
+        reflex = mixed(dwell_s=0.1)
+        on_gpu, small, large = MIXED[3], MIXED[1], MIXED[2]
+        ranked = (
+            SubnetAlternative(*on_gpu.key, "gpu", slowdown_tail=gpu_tail),
+            *(SubnetAlternative(*p.key, "cpu", slowdown_tail=1.0) for p in (small, large)),
+        )
+        reflex.on_decision(decide(placement=large.placement, element="cpu", alternatives=ranked), 0.0)
+        return chosen_over(reflex, 0.5, lambda p: 1.0 if p.element == "gpu" else 12.0)[-1]
+
+    assert last_choice(math.nan) == last_choice(1.1) == MIXED[3].key
+    assert last_choice(9.0) == MIXED[1].key
+
+
 def test_an_unknown_placement_is_refused_whole():
     reflex = mixed()
     reflex.on_decision(decide("small", alternatives=(), target_ms=100.0), 0.0)

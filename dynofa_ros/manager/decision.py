@@ -25,6 +25,7 @@ class SubnetAlternative:
     predicted_latency_ms: float = math.nan
     predicted_energy_mj: float = math.nan
     predicted_accuracy: float = math.nan
+    slowdown_tail: float = math.nan
 
 
 @dataclass(frozen=True)

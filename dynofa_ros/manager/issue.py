@@ -326,12 +326,12 @@ def _alternative(
     clocks: Mapping[str, float],
     full_mhz: Mapping[str, float],
 ) -> SubnetAlternative:
-    median, _ = app.slowdowns(point.element)
+    median, tail = app.slowdowns(point.element)
     highest_mhz, energy_mj = full_mhz.get(point.clock_domain, math.nan), math.nan
     if problem.power:
         energy_mj = problem.power.energy_mj(point, clocks, median, highest_mhz)
     where = (point.subnet, point.placement, point.element)
-    return SubnetAlternative(*where, latency_ms, energy_mj, point.accuracy)
+    return SubnetAlternative(*where, latency_ms, energy_mj, point.accuracy, tail)
 
 
 def _action(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
@@ -18,8 +19,8 @@ class FrameLatency:
         L_q(p) = overhead_q + waiting_q + slowdown_q * latency_ms(p) * stretch(f)
 
     where latency_ms(p) * stretch(f) is what `expected_ms` holds. Slow-downs are kept per element, and
-    forgotten after a window of frames that ran elsewhere. After a slow frame the tail of its element is that
-    of frames that followed slow ones.
+    forgotten after a window of frames that ran elsewhere: then those that the manager expects count. After a
+    slow frame the tail of its element is that of frames that followed slow ones.
     """
 
     def __init__(self, expected_ms: Mapping[PointKey, float], window: int) -> None:
@@ -28,6 +29,8 @@ class FrameLatency:
         """Overhead that other applications cause, in no other estimate."""
         self.slowdowns: dict[str, SlowdownEstimator] = {}
         """By element."""
+        self._told: dict[str, float] = {}
+        """Slow-downs that the manager expects, by element."""
         self.element = ""
         """Where the last frame was sent: its newest slow-down tells of the next one there."""
         self._expected_ms = expected_ms
@@ -40,6 +43,7 @@ class FrameLatency:
     def set_elements(self, elements: Iterable[str]) -> None:
         """Elements that frames can run on. Forgets all measurements."""
         self.slowdowns = {element: SlowdownEstimator(window=self._window) for element in elements}
+        self._told = {}
         self.element = ""
         self._ran = dict.fromkeys(self.slowdowns, 0)
         self._frames = 0
@@ -48,6 +52,10 @@ class FrameLatency:
         self.waiting.reset()
 
     # What it learns
+
+    def expect(self, tails: Mapping[str, float]) -> None:
+        """Slow-downs that the manager expects of elements at the percentile [1]; absurd ones are left out."""
+        self._told = {element: tail for element, tail in tails.items() if 0.0 < tail < math.inf}
 
     def take_overhead(
         self, overhead_ms: float, queued_ms: float, waited_ms: float, percentile: float
@@ -96,8 +104,16 @@ class FrameLatency:
 
     def slowdown_tail(self, element: str, percentile: float) -> float:
         """Slow-down of the next frame; where the last one was sent, what it tells counts."""
+        if element == self.element and len(self.slowdowns[element]):
+            return self.slowdowns[element].next_tail(percentile)
+        return self.usual_tail(element, percentile)
+
+    def usual_tail(self, element: str, percentile: float) -> float:
+        """Slow-down after a usual frame; as the manager expects it where none was measured."""
         estimator = self.slowdowns[element]
-        return estimator.next_tail(percentile) if element == self.element else estimator.tail(percentile)
+        if not len(estimator) and element in self._told:
+            return self._told[element]
+        return estimator.tail(percentile)
 
     def inference_ms(self, point: OperatingPoint, percentile: float) -> float:
         """Inference time of the next frame [ms]."""
@@ -105,7 +121,7 @@ class FrameLatency:
 
     def usual_ms(self, point: OperatingPoint, percentile: float) -> float:
         """Inference time after a usual frame [ms]."""
-        return self.slowdowns[point.element].tail(percentile) * self._expected_ms[point.key]
+        return self.usual_tail(point.element, percentile) * self._expected_ms[point.key]
 
     def highest(self, ladder: Ladder, left_ms: float, percentile: float) -> int:
         """Rank of the highest point whose inference fits `left_ms`; of the fastest now where none does."""

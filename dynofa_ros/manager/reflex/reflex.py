@@ -117,6 +117,7 @@ class Reflex:
         previous, before = self._lease.last, self._allowed
         self._lease.take(decision, now_s)
         self._floor.set(decision.min_accuracy)
+        self._latency.expect({a.element: a.slowdown_tail for a in decision.alternatives})
         self._allowed = ladder
         if previous is None:
             self._pace.free()
