@@ -206,6 +206,12 @@ class Probe:
                 raise AssertionError(f"waited {patience_s:.0f} s in vain for {what}")
             self._executor.spin_once(timeout_sec=0.05)
 
+    def spin(self, seconds: float) -> None:
+        """Take what comes for so long."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left_s)
+
     def next(self, messages: list[Any], accept: Callable[[Any], bool], what: str) -> Any:
         """First message from now on that `accept` takes."""
         start = len(messages)

@@ -106,6 +106,30 @@ def bench(tmp_path_factory):
     assert "the node goes on" not in bench.node.output, "a callback failed"
 
 
+def test_no_image_is_lost_or_counted_twice_while_it_takes_over_the_reliability(tmp_path):
+    """Best effort is asked for until a publisher is known, then what it offers."""
+    bench = Bench(tmp_path)
+    try:
+        lost = sum(not _gives_a_result(bench, stamp_s) for stamp_s in range(1, 301))
+        bench.probe.wait(lambda: bench.stats[-1].received_total >= 300 - lost, "all images")
+        bench.probe.spin(0.3)
+        assert (lost, bench.stats[-1].received_total) == (0, 300)
+        assert "/image (reliable) from" in bench.node.output
+    finally:
+        bench.node.stop()
+        bench.probe.close()
+
+
+def _gives_a_result(bench, stamp_s, patience_s=3.0):
+    """Whether the image that is sent now has a result in time."""
+    count = len(bench.results)
+    bench.images.publish(gray_image(stamp_s=float(stamp_s)))
+    end_s = time.monotonic() + patience_s
+    while len(bench.results) == count and time.monotonic() < end_s:
+        bench.probe.spin(0.001)
+    return len(bench.results) > count
+
+
 def test_application_presents_all_sub_networks_with_labels(bench):
     application = bench.applications[-1]
     assert {p.subnet for p in application.operating_points} == {"xs", "s", "m", "l"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.qos import QoSPolicyKind
 from sensor_msgs.msg import CompressedImage, Image
 
+from dynofa_ros.nodes.handover import Handover
 from dynofa_ros.nodes.image_offer import (
     AUTO,
     RELIABILITIES,
@@ -35,7 +37,10 @@ _TYPES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/Comp
 
 
 class ImageInput:
-    """One subscription to `image` or `image/compressed`, made anew when the publishers' QoS asks for it."""
+    """One subscription to `image` or `image/compressed`, made anew when the publishers' QoS asks for it.
+
+    The one before it goes on until the new one hears, so that no image is lost in between.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,9 @@ class ImageInput:
         self._heard_s = time.monotonic()
         self._requested = matching_reliability((), reliability)
         self._subscription: Any = None
+        self._former: Any = None
+        self._handover: Handover | None = None
+        self._number = 0
         self._subscribe()
         self._looked_s = self._told_s = -float("inf")
         self._timer = node.every(_UNMATCHED_POLL_S, self._look)
@@ -87,6 +95,7 @@ class ImageInput:
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_timer(self._timer)
+        self._end_handover()
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -96,8 +105,10 @@ class ImageInput:
         return unmatched(self._offers, self.topic, _TYPES[self._type], self._requested, policies)
 
     def _subscribe(self) -> None:
+        self._end_handover()
         if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+            self._former, self._handover = self._subscription, Handover(time.monotonic())
+        self._number += 1
         self._policies.clear()
         guard = self._node.guard
         events = SubscriptionEventCallbacks(
@@ -106,14 +117,21 @@ class ImageInput:
         self._subscription = self._node.create_subscription(
             self._type,
             self._name,
-            guard(self._receive),
+            guard(partial(self._receive, self._number)),
             image_qos(self._requested),
             event_callbacks=events,
         )
 
-    def _receive(self, message: Any) -> None:
+    def _end_handover(self) -> None:
+        if self._former is not None:
+            self._node.destroy_subscription(self._former)
+        self._former = self._handover = None
+
+    def _receive(self, subscription: int, message: Any) -> None:
         self._heard_s = time.monotonic()
-        self._on_image(message)
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        if self._handover is None or not self._handover.repeats(stamp, subscription, self._number):
+            self._on_image(message)
 
     def _on_incompatible(self, event: Any) -> None:
         """The middleware found a publisher that cannot serve the request: say which policy, at once."""
@@ -135,6 +153,8 @@ class ImageInput:
 
     def _look(self) -> None:
         now_s = time.monotonic()
+        if self._handover is not None and self._handover.over(now_s):
+            self._end_handover()
         if self._offers and now_s - self._looked_s < _MATCHED_POLL_S:
             return
         self._looked_s = now_s
