@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dynofa_ros.board.options import VOLTAGES
 from dynofa_ros.simulation.compare.check import most_of
@@ -22,16 +22,19 @@ from dynofa_ros.simulation.compare.figures import (
     on_time_accuracy,
     p95,
 )
-from dynofa_ros.simulation.compare.linux_checks import energy_saving, latency_saving, of_kind
+from dynofa_ros.simulation.compare.linux_checks import allowed_saving, energy_saving, latency_saving, of_kind
 from dynofa_ros.simulation.compare.markdown import number, percent, table
 
+ON_TIME, ALLOWED = "at no lower on-time accuracy", "misses within the percentiles"
 KINDS = (
-    ("energy above idle, one application", True, 1, "19 %"),
-    ("energy above idle, two or more", True, 2, "89 %"),
-    ("p95 latency, one application", False, 1, "9 %"),
-    ("p95 latency, two or more", False, 2, "23 %"),
+    (f"energy above idle, one application, {ON_TIME}", energy_saving, 1, "19 %"),
+    (f"energy above idle, one application, {ALLOWED}", allowed_saving, 1, "19 %"),
+    (f"energy above idle, two or more, {ON_TIME}", energy_saving, 2, "89 %"),
+    (f"energy above idle, two or more, {ALLOWED}", allowed_saving, 2, "89 %"),
+    ("p95 latency, one application", latency_saving, 1, "9 %"),
+    ("p95 latency, two or more", latency_saving, 2, "23 %"),
 )
-"""What is saved, whether energy is the objective, applications, published "up to" figure."""
+"""What is saved, how it is counted, applications, published "up to" figure."""
 
 
 def linux_table(groups: Sequence[Group]) -> str:
@@ -67,13 +70,12 @@ def best_table(groups: Sequence[Group]) -> str:
     """The best scenario of each kind, as the published figures are "up to" ones."""
     nominal = [g for g in groups if g.voltage == NOMINAL and {OURS, LINUX} <= g.runs.keys()]
     rows = []
-    for title, saves_energy, count, published in KINDS:
-        saving = energy_saving if saves_energy else latency_saving
-        chosen = {g.scenario: g for g in of_kind(nominal, saves_energy, count)}
+    for title, saving, count, published in KINDS:
+        chosen = {g.scenario: g for g in of_kind(nominal, saving is not latency_saving, count)}
         known = {name: saving(g) for name, g in chosen.items() if math.isfinite(saving(g))}
         if known:
             best = chosen[most_of(known)]
-            others = [_saving_under(groups, best.scenario, v, saves_energy) for v in VOLTAGES if v != NOMINAL]
+            others = [_saving_under(groups, best.scenario, v, saving) for v in VOLTAGES if v != NOMINAL]
             saved, misses = f"**{100 * saving(best):.0f} %**", percent(best.mean(LINUX, miss_rate))
             joules = number(best.difference(LINUX, OURS, energy_j))
             boards = " of ".join(number(best.mean(p, board_j), 0) for p in (OURS, LINUX))
@@ -87,12 +89,14 @@ def best_table(groups: Sequence[Group]) -> str:
     return table(head, rows)
 
 
-def _saving_under(groups: Sequence[Group], scenario: str, voltage: str, saves_energy: bool) -> str:
+def _saving_under(
+    groups: Sequence[Group], scenario: str, voltage: str, saving: Callable[[Group], float]
+) -> str:
     group = _find(groups, scenario, voltage)
     if group is None or not {OURS, LINUX} <= group.runs.keys():
         return ""
-    saving = (energy_saving if saves_energy else latency_saving)(group)
-    return f"{100 * saving:.0f} %" if math.isfinite(saving) else "none"
+    share = saving(group)
+    return f"{100 * share:.0f} %" if math.isfinite(share) else "none"
 
 
 def _find(groups: Sequence[Group], scenario: str, voltage: str) -> Group | None:
