@@ -231,6 +231,15 @@ def check_of(found, start):
     return next(check for check in checks(found) if check.requirement.startswith(start))
 
 
+def test_published_managers_are_compared_with_every_miss_and_with_those_beyond_the_percentiles():
+    late = group(
+        dynofa=lambda seed: {"energy": 80.0, "misses": 20 + seed},
+        alert=lambda seed: {"energy": 95.0, "misses": 0},
+    )
+    assert check_of([late], "against alert: never worse on (every miss").exceptions == ("x",)
+    assert check_of([late], "against alert: never worse on (misses beyond").met
+
+
 def steady_hour(**changes):
     more = {"duration_s": 3600.0, "steady": True, "steadiness": {"front": {**CALM, **changes}}}
     return group(scenario="steady_hour", dynofa=lambda seed: more)

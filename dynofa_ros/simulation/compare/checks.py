@@ -17,7 +17,11 @@ def checks(groups: Sequence[Group]) -> list[Check]:
         *headlines(nominal),
         oracle_checks.floors(judged),
         linux_checks.not_dominated(with_policies(nominal, LINUX)),
-        *(rival_checks.against_rival(with_policies(nominal, rival), rival) for rival in rival_checks.RIVALS),
+        *(
+            check
+            for rival in rival_checks.RIVALS
+            for check in rival_checks.against_rival(with_policies(nominal, rival), rival)
+        ),
         behaviour_checks.told_apart(nominal),
         behaviour_checks.recovery(judged),
         behaviour_checks.calm(nominal),
