@@ -13,6 +13,7 @@ from dynofa_ros.manager.arbiter.problem import (
     ClockTable,
     HeatLimit,
 )
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.operating_point import OperatingPoint
 
@@ -26,6 +27,10 @@ POINTS = tuple(
     )
     for name, (ms, accuracy) in SIZES.items()
 )  # fmt: skip
+
+
+def alone(problem):
+    return ReleasedClocks.of(problem, arbitrate)
 
 
 def problem(limit_degc, latency_ms=14.0, degc_per_w=2.0):
@@ -48,31 +53,31 @@ def coolest_on_time_degc(latency_ms=14.0):
 
 def test_where_the_margin_can_be_kept_it_is():
     cool = problem(limit_degc=120.0)
-    assert with_margin_given_up(cool, arbitrate) == arbitrate(cool)
+    assert with_margin_given_up(cool, alone) == arbitrate(cool)
 
 
 def test_no_target_is_given_up_for_the_margin():
     hot = problem(limit_degc=81.0)
     assert arbitrate(hot).violations[0]
-    result = with_margin_given_up(hot, arbitrate)
+    result = with_margin_given_up(hot, alone)
     assert result.violations == ((),)
     assert result.board_violations == ("temperature",)
 
 
 @pytest.mark.parametrize("limit_degc", [81.0, 86.0, 88.0])
 def test_it_gets_no_hotter_than_the_coolest_choice_on_time_and_the_slack(limit_degc):
-    result = with_margin_given_up(problem(limit_degc), arbitrate)
+    result = with_margin_given_up(problem(limit_degc), alone)
     assert result.temperature_degc <= max(limit_degc, coolest_on_time_degc() + SLACK_DEGC) + 1e-9
 
 
 def test_within_the_slack_the_objective_counts_again():
     def chosen(degc_per_w):
         hot = problem(limit_degc=80.1, degc_per_w=degc_per_w)
-        return POINTS[with_margin_given_up(hot, arbitrate).choices[0]].accuracy
+        return POINTS[with_margin_given_up(hot, alone).choices[0]].accuracy
 
     assert chosen(degc_per_w=0.1) > chosen(degc_per_w=3.0)
 
 
 def test_a_target_that_no_temperature_allows_gives_way_to_heat():
     impossible = problem(limit_degc=81.0, latency_ms=1.0)
-    assert with_margin_given_up(impossible, arbitrate) == arbitrate(impossible)
+    assert with_margin_given_up(impossible, alone) == arbitrate(impossible)

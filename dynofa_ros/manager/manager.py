@@ -24,7 +24,7 @@ from dynofa_ros.manager.arbiter.arbiter import arbitrate
 from dynofa_ros.manager.arbiter.headroom import with_headroom
 from dynofa_ros.manager.arbiter.overheated import with_margin_given_up
 from dynofa_ros.manager.arbiter.problem import ArbiterInput, ArbiterResult
-from dynofa_ros.manager.arbiter.released import with_released_clocks
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import ManagerOutput, pins
 from dynofa_ros.manager.issue import Issuer, used_domains
@@ -259,7 +259,7 @@ class Manager:
         for posed, known_bursts, result in self._solved:
             if known_bursts == bursts and posed == problem:
                 return posed, result
-        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, arbitrate))
+        chosen = with_margin_given_up(problem, lambda posed: ReleasedClocks.of(posed, arbitrate))
         result = with_headroom(problem, chosen, bursts, arbitrate)
         self._solved.append((problem, bursts, result))
         return problem, result

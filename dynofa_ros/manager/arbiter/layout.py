@@ -97,6 +97,13 @@ class Layout:
         )
 
     @lazy
+    def least_ms(self) -> FloatArray:
+        """Inference time of each point at the fastest clocks, numbered through; without slow-down."""
+        least = np.full(len(self.app_of), math.inf)
+        np.minimum.at(least, self.point, self.time_ms)
+        return least
+
+    @lazy
     def most_merit(self) -> tuple[float, ...]:
         """Largest merit of each application."""
         return tuple(np.maximum.reduceat(self.merit, self.first_point[:-1]).tolist())

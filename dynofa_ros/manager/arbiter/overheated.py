@@ -15,29 +15,35 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dynofa_ros.manager.arbiter.arbiter import judge
-from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult
+from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, HeatLimit
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.qos import Objective
 
-Arbitrate = Callable[[ArbiterInput], ArbiterResult]
+Pose = Callable[[ArbiterInput], ReleasedClocks]
 
 SLACK_DEGC = 1.0
 
 
-def with_margin_given_up(problem: ArbiterInput, arbitrate: Arbitrate) -> ArbiterResult:
-    """The arbiter's choice; where heat would cost targets, the one that is coolest while it meets them."""
-    result = arbitrate(problem)
-    heat = problem.heat
-    if heat is None or result.feasible:
-        return result
-    coolest = arbitrate(replace(problem, applications=tuple(map(_saving, problem.applications)), heat=None))
-    if not coolest.feasible:
-        return result
+def with_margin_given_up(problem: ArbiterInput, pose: Pose) -> ArbiterResult:
+    """The best choice; where heat would cost targets, the one that is coolest while it meets them."""
+    posed, heat = pose(problem), problem.heat
+    if heat is None:
+        return posed.best
+    return posed.feasible or _eased(problem, heat, pose) or posed.best
+
+
+def _eased(problem: ArbiterInput, heat: HeatLimit, pose: Pose) -> ArbiterResult | None:
+    """The choice that meets every target with the limit eased; None where the targets cannot be met."""
+    saving = tuple(map(_saving, problem.applications))
+    coolest = pose(replace(problem, applications=saving, heat=None)).feasible
+    if coolest is None:
+        return None
     least_degc = heat.offset_degc + heat.degc_per_w * coolest.power_w
     eased = replace(heat, limit_degc=max(heat.limit_degc, least_degc + SLACK_DEGC))
-    chosen = arbitrate(replace(problem, heat=eased))
-    judged = judge(problem, chosen.choices, chosen.clocks)
-    if judged is None or not chosen.feasible:
-        return result
+    chosen = pose(replace(problem, heat=eased)).feasible
+    judged = judge(problem, chosen.choices, chosen.clocks) if chosen else None
+    if chosen is None or judged is None:
+        return None
     return replace(judged, exact=chosen.exact, bound=chosen.bound, nodes=chosen.nodes)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from dynofa_ros.manager.arbiter.arbiter import terms
+from dynofa_ros.manager.arbiter.hopeless import hopeless
+from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, ClockTable
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.operating_point import OperatingPoint
@@ -19,30 +21,72 @@ from dynofa_ros.manager.operating_point import OperatingPoint
 Arbitrate = Callable[[ArbiterInput], ArbiterResult]
 
 
-def with_released_clocks(problem: ArbiterInput, arbitrate: Arbitrate) -> ArbiterResult:
-    """The arbiter's choice, with the domains that it leaves to others at the clocks that these get."""
-    if problem.power is None:
-        return arbitrate(problem)
-    contested = [table for table in problem.clocks if table.released_mhz > table.available_mhz[0]]
-    return _solved(problem, problem, contested, arbitrate)
+class ReleasedClocks:
+    """A problem's best choice, with the domains that it leaves to others at the clocks that these get.
 
+    Solved as far as it is asked for: the best of all choices where none is feasible is worth a search only
+    to those who take that one.
+    """
 
-def _solved(
-    whole: ArbiterInput, problem: ArbiterInput, contested: Sequence[ClockTable], arbitrate: Arbitrate
-) -> ArbiterResult:
-    """The best of all ways to leave or use the contested domains; `whole` is what they are judged by."""
-    if not contested:
-        return arbitrate(problem)
-    table, others = contested[0], contested[1:]
-    if len(problem.applications) > 1 or _in_use(problem, table.domain):
-        anyhow = _solved(whole, problem, others, arbitrate)
-        if _uses(problem, anyhow.choices, table.domain):
-            return anyhow  # it beats whatever leaves the domain even at a clock of its own choice
-    ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
-    found = [_solved(whole, posed, others, arbitrate) for posed in ways or [problem]]
-    # All ways have as many forbidden points: what keeps every constraint ranks before what does not.
-    best = [result for result in found if result.feasible] or found
-    return best[0] if len(best) == 1 else min(best, key=lambda result: terms(whole, result))
+    def __init__(
+        self,
+        problem: ArbiterInput,
+        arbitrate: Arbitrate,
+        contested: Sequence[ClockTable],
+        whole: ArbiterInput | None = None,
+    ) -> None:
+        """`contested`: the domains to leave or to use; `whole`: the problem that choices are judged by."""
+        self._problem, self._arbitrate, self._contested = problem, arbitrate, contested
+        self._whole = whole or problem
+
+    @classmethod
+    def of(cls, problem: ArbiterInput, arbitrate: Arbitrate) -> ReleasedClocks:
+        """Of all domains that others keep above their lowest clock; of none without a power model."""
+        contested = [t for t in problem.clocks if t.released_mhz > t.available_mhz[0]]
+        return cls(problem, arbitrate, contested if problem.power is not None else ())
+
+    @lazy
+    def best(self) -> ArbiterResult:
+        """The best of all ways to leave or to use the contested domains."""
+        if self._plain is not None:
+            return self._plain
+        # All ways have as many forbidden points: what keeps every constraint ranks before what does not.
+        return self.feasible or self._least([way.best for _, way in self._ways])
+
+    @lazy
+    def feasible(self) -> ArbiterResult | None:
+        """The best choice that keeps every constraint; None where there is none."""
+        if self._plain is not None:
+            return self._plain if self._plain.feasible else None
+        found = [way.feasible for posed, way in self._ways if not hopeless(posed)]
+        feasible = [result for result in found if result is not None]
+        return self._least(feasible) if feasible else None
+
+    @lazy
+    def _plain(self) -> ArbiterResult | None:
+        """The best choice where it takes no look at ways to leave the first domain, or to use it."""
+        if not self._contested:
+            return self._arbitrate(self._problem)
+        domain = self._contested[0].domain
+        if len(self._problem.applications) == 1 and not _in_use(self._problem, domain):
+            return None
+        anyhow = self._of(self._problem).best
+        # One that uses it beats whatever leaves the domain even at a clock of its own choice.
+        return anyhow if _uses(self._problem, anyhow.choices, domain) else None
+
+    @lazy
+    def _ways(self) -> list[tuple[ArbiterInput, ReleasedClocks]]:
+        """The problems in which somebody must be on the first domain, or nobody; each with its choice."""
+        table = self._contested[0]
+        ways = [*_with_somebody_on(self._problem, table.domain), *_left(self._problem, table)]
+        return [(posed, self._of(posed)) for posed in ways or [self._problem]]
+
+    def _of(self, posed: ArbiterInput) -> ReleasedClocks:
+        """The same for the other contested domains."""
+        return ReleasedClocks(posed, self._arbitrate, self._contested[1:], self._whole)
+
+    def _least(self, found: Sequence[ArbiterResult]) -> ArbiterResult:
+        return found[0] if len(found) == 1 else min(found, key=lambda result: terms(self._whole, result))
 
 
 def _in_use(problem: ArbiterInput, domain: str) -> bool:
