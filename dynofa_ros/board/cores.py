@@ -43,7 +43,10 @@ class BusyCores:
         self._busiest_since_s = now_s
         for signal in signals:
             signal.change(now_s, rate, self._speed)
-        self._busiest = max([each for each, _ in self._rates.values()])
+        self._busiest = 0.0
+        for each, _ in self._rates.values():
+            if each > self._busiest:
+                self._busiest = each
 
     def set_speed(self, now_s: float, speed: float) -> None:
         """The clock changed to `speed` = f / f_max."""
@@ -87,8 +90,10 @@ class BusyCores:
             if rises_s < up_s:
                 up_s = rises_s
             if signal.util > low and down_s < math.inf:
-                down_s = max(down_s, signal.reaches_s(low))
-        return min(up_s, down_s)
+                falls_s = signal.reaches_s(low)
+                if falls_s > down_s:
+                    down_s = falls_s
+        return up_s if up_s < down_s else down_s
 
     def _added(self, now_s: float) -> tuple[PeltSignal, ...]:
         signals = tuple(PeltSignal(now_s, self._scaled, half_life_s) for half_life_s in self._half_lives_s)

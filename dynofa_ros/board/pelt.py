@@ -57,10 +57,11 @@ class PeltSignal:
 
     def reaches_s(self, util: float) -> float:
         """Seconds from the last `settle` or `change` until `util` is crossed; inf: never as things are."""
-        before, after = self.util - self._aim, util - self._aim
-        if before == 0.0 or after == 0.0 or before * after < 0.0 or abs(after) > abs(before):
+        after = util - self._aim
+        ratio = (self.util - self._aim) / after if after != 0.0 else 0.0
+        if ratio < 1.0:
             return math.inf
-        passed_s = self.half_life_s * math.log2(before / after)
+        passed_s = self.half_life_s * math.log2(ratio)
         slowed = self.scaled_time and self.rate > 0.0
         return passed_s / self.speed if slowed else passed_s
 

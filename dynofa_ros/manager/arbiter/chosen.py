@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Kind, Question
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterResult, Bound
 
 

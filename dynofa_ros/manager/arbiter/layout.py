@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.arbiter.point_table import Alike, Group, PointTable
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered

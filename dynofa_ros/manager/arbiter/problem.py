@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective

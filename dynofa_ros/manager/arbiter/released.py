@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from dynofa_ros.manager.arbiter.arbiter import terms
 from dynofa_ros.manager.arbiter.hopeless import hopeless
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, ClockTable
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.operating_point import OperatingPoint

@@ -24,7 +24,7 @@ class Ladder:
 
     def rank(self, point: OperatingPoint) -> int | None:
         """Place of a point, 0 the lowest; None where it is not on the ladder."""
-        return self.ranks.get((point.subnet, point.placement))
+        return self.ranks.get(point.key)
 
     def above(self, min_accuracy: float) -> Ladder:
         """Without the points below an accuracy floor; unchanged where the decided one is below it."""

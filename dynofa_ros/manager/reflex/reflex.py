@@ -166,17 +166,17 @@ class Reflex:
         point, straddles = self._points.get(key), self._expected.end_frame()
         if point is None:
             return
-        percentile = self._lease.percentile
-        self._floor.judge(inference_ms + overhead_ms > self._lease.latency_ms)
-        self._latency.take_overhead(overhead_ms, queued_ms, waited_ms, percentile)
+        lease, latency = self._lease, self._latency
+        percentile = lease.percentile
+        self._floor.judge(inference_ms + overhead_ms > lease.latency_ms)
+        latency.take_overhead(overhead_ms, queued_ms, waited_ms, percentile)
         if straddles:
             return
-        if self._latency.take_inference(point, inference_ms, queued_ms, percentile):
+        if latency.take_inference(point, inference_ms, queued_ms, percentile):
             self._expected.count_frame(point)
         if point is self._current:
-            limit_ms = self._lease.limit_ms(self._chose_s)
-            slowdown = self._latency.slowdowns[point.element].tail(percentile)
-            self._strain.after_frame(self._strain_ms(point, limit_ms, self._fixed_ms()), limit_ms, slowdown)
+            limit_ms, usual = lease.limit_ms(self._chose_s), latency.usual_tail(point.element, percentile)
+            self._strain.after_frame(self._strain_ms(point, usual, limit_ms), limit_ms, usual)
 
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold a sub-network until `until_s`, whatever is measured. RefusedMessage: not resident."""
@@ -292,7 +292,8 @@ class Reflex:
         )
         point = ladder.points[best]
         down = rank is not None and best < rank
-        self._strain.before_frame(self._strain_ms(point, limit_ms, fixed_ms), limit_ms, down)
+        usual = self._latency.usual_tail(point.element, percentile)
+        self._strain.before_frame(self._strain_ms(point, usual, limit_ms), limit_ms, down)
         if current is None or rank is None:
             return self._note("starts with", point, limit_ms)
         if down:
@@ -317,9 +318,9 @@ class Reflex:
         """What counts beside inference: overhead and waiting, where there is a target [ms]."""
         return 0.0 if math.isnan(self._lease.latency_ms) else self._latency.fixed_ms(self._lease.percentile)
 
-    def _strain_ms(self, point: OperatingPoint, limit_ms: float, fixed_ms: float) -> float:
-        """What a point needs beyond the limit after a usual frame [ms]."""
-        return fixed_ms + self._latency.usual_ms(point, self._lease.percentile) - limit_ms
+    def _strain_ms(self, point: OperatingPoint, slowdown: float, limit_ms: float) -> float:
+        """What a point needs beyond the limit at a slow-down [ms]."""
+        return self._fixed_ms() + slowdown * self._expected.ms[point.key] - limit_ms
 
     def _note(self, verb: str, point: OperatingPoint, limit_ms: float) -> OperatingPoint:
         percentile = self._lease.percentile
