@@ -40,7 +40,7 @@ class PeriodMeter:
             else:
                 self._start_over(())
         self._times_s.append(received_s)
-        if max(self._shorter, self._longer) == CHANGED_GAPS:
+        if CHANGED_GAPS in (self._shorter, self._longer):
             self._start_over(list(self._times_s)[-CHANGED_GAPS - 1 :])
 
     def _compare(self, gap_s: float) -> None:

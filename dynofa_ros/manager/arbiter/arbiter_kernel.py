@@ -64,7 +64,7 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("allowance_ms", "code", "concerned", "floor")),
         ("limit_w", ctypes.c_double),
         *((name, ctypes.c_int64) for name in ("known", "setting", "nodes")),
-        *((name, ctypes.c_void_p) for name in ("entry", "values")),
+        *((name, ctypes.c_void_p) for name in ("entry", "values", "figures")),
         ("left_out", ctypes.c_int64),
         ("bound", ctypes.c_void_p),
     )
@@ -92,23 +92,21 @@ class ArbiterKernel:
 
         """
         posed = _Posed.of(question)
-        job, terms = posed.job, len(question.kinds)
+        job = posed.job
         job.budget, job.known, job.nodes, job.left_out = budget, 0, 0, 0
-        entry, values, bound = array("q", bytes(8 * posed.apps)), _zeros(terms), _zeros(terms)
-        job.entry, job.values, job.bound = _address(entry), _address(values), _address(bound)
         if self._solve(ctypes.byref(job)) or not job.known:
             raise RuntimeError(f"the arbiter's kernel finds no choice for {posed.apps} applications")
-        left_out = bound_of(question, values, bound) if job.left_out else None
-        return Found(job.setting, tuple(entry), tuple(values), left_out, job.nodes)
+        left_out = bound_of(question, posed.values, posed.bound) if job.left_out else None
+        entries, values = tuple(posed.entry), tuple(posed.values)
+        return Found(job.setting, entries, values, left_out, job.nodes, posed.read_figures())
 
     def evaluate(self, question: Question, entries: tuple[int, ...]) -> tuple[Figures, ...]:
         """What the entries of a complete choice lead to."""
-        posed, width = _Posed.of(question), len(Figures._fields)
-        entry, figures = array("q", entries), _zeros(width * len(entries))
+        posed, entry = _Posed.of(question), array("q", entries)
         self._evaluate(
-            ctypes.byref(posed.job), ctypes.c_void_p(_address(entry)), ctypes.c_void_p(_address(figures))
+            ctypes.byref(posed.job), ctypes.c_void_p(_address(entry)), ctypes.c_void_p(posed.job.figures)
         )
-        return tuple(Figures(*figures[at : at + width]) for at in range(0, len(figures), width))
+        return posed.read_figures()
 
 
 class _Posed:
@@ -116,7 +114,10 @@ class _Posed:
 
     def __init__(self, question: Question) -> None:
         problem, layout = question.problem, question.layout
-        self.apps = len(problem.applications)
+        self.apps, terms = len(problem.applications), len(question.kinds)
+        self.entry = array("q", bytes(8 * self.apps))
+        self.values, self.bound = _zeros(terms), _zeros(terms)
+        self.figures = _zeros(self.apps * len(Figures._fields))
         self.laid_out = _OF_LAYOUT.get([layout], (), lambda: _LaidOut(layout))
         self.arrays: dict[str, Memory] = {
             "pair": array("d", itertools.chain.from_iterable(parameters(problem, layout.elements))),
@@ -127,6 +128,10 @@ class _Posed:
             "change_w": question.change_w,
             "limit": array("d", question.busy_limits),
             "floor": question.floor,
+            "entry": self.entry,
+            "values": self.values,
+            "bound": self.bound,
+            "figures": self.figures,
             **_terms(question.ranking),
         }
         forbidden = forbidden_points(problem, layout)
@@ -138,7 +143,7 @@ class _Posed:
             self.arrays["allowance_ms"] = question.allowance_ms
         self.job = _Job(
             layout=ctypes.pointer(self.laid_out.fields),
-            terms=len(question.kinds),
+            terms=terms,
             flaws=question.flaws,
             limit_w=question.limit_w,
             **{name: _address(memory) for name, memory in self.arrays.items()},
@@ -148,6 +153,11 @@ class _Posed:
     def of(cls, question: Question) -> _Posed:
         """Kept for the last few questions."""
         return _POSED.get([question], (), lambda: cls(question))
+
+    def read_figures(self) -> tuple[Figures, ...]:
+        """What the kernel wrote last, a row per application."""
+        width = len(Figures._fields)
+        return tuple([Figures(*self.figures[at : at + width]) for at in range(0, len(self.figures), width)])
 
 
 class _LaidOut:

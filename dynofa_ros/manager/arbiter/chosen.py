@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Kind, Question
-from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterResult, Bound
+from dynofa_ros.manager.lazy import lazy
 
 
 class Figures(NamedTuple):
@@ -54,7 +54,7 @@ class Chosen:
         entries = tuple(choice.entry[:, 0].tolist())
         return cls(question, int(choice.setting[0]), entries, figures_of(choice))
 
-    @property
+    @lazy
     def points(self) -> tuple[int, ...]:
         """Index of the point of each application."""
         layout = self.question.layout

@@ -1,35 +1,42 @@
-"""Problems that no choice can meet, told without a search: some application misses its target even alone.
+"""What cannot be feasible, told without a search: points with which their application misses its own target.
 
-An application misses it where each of its points is below its accuracy floor, or takes longer than the target
-at the fastest of all clocks. Others and what they use can only make that worse.
+A point misses it where it is below the accuracy floor, or takes longer than the target at the fastest of all
+clocks. Other applications, and what they use, can only make that worse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dynofa_ros.manager.arbiter.layout import Layout
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput
-from dynofa_ros.manager.models.power_model import FloatArray
+from dynofa_ros.manager.arbiter.remembered import Remembered
 
 DOUBT = 1e-6
 """Share by which a target must be missed: less is left to the search."""
 
 
-def hopeless(problem: ArbiterInput) -> bool:
-    """Whether it is certain that no choice is feasible; where it is not, there may be none all the same."""
-    layout = Layout.of(problem)
-    firsts = zip(problem.applications, layout.first_point, strict=False)
-    return any(_misses(app, first, layout.least_ms) for app, first in firsts)
+def hopeless_points(problem: ArbiterInput) -> tuple[frozenset[int], ...]:
+    """Per application the points with which no choice is feasible for certain; there may be others."""
+    pairs = zip(problem.applications, Layout.of(problem).least_ms, strict=True)
+    return tuple([_missing(app, least_ms) for app, least_ms in pairs])
 
 
-def _misses(app: ArbiterApplication, first: int, least_ms: FloatArray) -> bool:
-    """Whether all points that count miss the target or the floor; `first`: number of its first point."""
-    if len(app.forbidden) >= len(app.points):
-        return False
+def _missing(app: ArbiterApplication, least_ms: Sequence[float]) -> frozenset[int]:
+    """Kept while the target, what was measured and the clocks stay the same."""
+    key = (app.latency_ms, app.min_accuracy, app.overhead_ms, app.slowdown_tail)
+    return _MISSING.get([app.points, app.by_element, least_ms], key, lambda: _new_missing(app, least_ms))
+
+
+def _new_missing(app: ArbiterApplication, least_ms: Sequence[float]) -> frozenset[int]:
+    """The points that miss the target or the floor; `least_ms`: of each the time at the fastest clocks."""
     latest_ms, floor = app.latency_ms * (1.0 + DOUBT), app.min_accuracy * (1.0 - DOUBT)
-    for index, point in enumerate(app.points):
-        if index in app.forbidden or point.accuracy < floor:
-            continue
-        _, tail = app.slowdowns(point.element)
-        if not app.overhead_ms + tail * float(least_ms[first + index]) > latest_ms:
-            return False
-    return True
+    tails = {point.element: app.slowdowns(point.element)[1] for point in app.points}
+    missing = []
+    for index, (point, ms) in enumerate(zip(app.points, least_ms, strict=True)):
+        if point.accuracy < floor or app.overhead_ms + tails[point.element] * ms > latest_ms:
+            missing.append(index)
+    return frozenset(missing)
+
+
+_MISSING: Remembered[frozenset[int]] = Remembered(64)

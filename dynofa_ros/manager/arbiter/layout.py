@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.arbiter.point_table import Alike, Group, PointTable
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.arbiter.settings import IndexArray, LocalSettings, Settings, clocks_of
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import FloatArray
 
 
@@ -97,11 +97,12 @@ class Layout:
         )
 
     @lazy
-    def least_ms(self) -> FloatArray:
-        """Inference time of each point at the fastest clocks, numbered through; without slow-down."""
+    def least_ms(self) -> tuple[tuple[float, ...], ...]:
+        """Inference time without slow-down at the fastest clocks: of every point of each application."""
         least = np.full(len(self.app_of), math.inf)
         np.minimum.at(least, self.point, self.time_ms)
-        return least
+        times_ms = tuple(least.tolist())
+        return tuple(times_ms[first:end] for first, end in itertools.pairwise(self.first_point))
 
     @lazy
     def most_merit(self) -> tuple[float, ...]:
@@ -288,7 +289,7 @@ class _Builder:
             self.cores.get(alike.element, 0),
             tuple((name, self.problem.other_clocks.get(name)) for name in sorted(others)),
         )
-        objects = [alike, block.seen, self.problem.power.elements if self.problem.power else None]
+        objects = [alike, block.seen.mhz, self.problem.power.elements if self.problem.power else None]
         return _FIGURES.get(objects, key, lambda: self._evaluated(alike, block.seen))
 
     def _evaluated(self, alike: Alike, seen: LocalSettings) -> Figures:

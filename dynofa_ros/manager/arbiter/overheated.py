@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dynofa_ros.manager.arbiter.arbiter import judge
+from dynofa_ros.manager.arbiter.choice import TOLERANCE
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, HeatLimit
 from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.qos import Objective
@@ -41,10 +41,9 @@ def _eased(problem: ArbiterInput, heat: HeatLimit, pose: Pose) -> ArbiterResult 
     least_degc = heat.offset_degc + heat.degc_per_w * coolest.power_w
     eased = replace(heat, limit_degc=max(heat.limit_degc, least_degc + SLACK_DEGC))
     chosen = pose(replace(problem, heat=eased)).feasible
-    judged = judge(problem, chosen.choices, chosen.clocks) if chosen else None
-    if chosen is None or judged is None:
-        return None
-    return replace(judged, exact=chosen.exact, bound=chosen.bound, nodes=chosen.nodes)
+    if chosen is None or chosen.temperature_degc - heat.limit_degc <= TOLERANCE:
+        return chosen
+    return replace(chosen, board_violations=("temperature",))
 
 
 def _saving(app: ArbiterApplication) -> ArbiterApplication:

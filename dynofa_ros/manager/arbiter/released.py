@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from dynofa_ros.manager.arbiter.arbiter import terms
-from dynofa_ros.manager.arbiter.hopeless import hopeless
-from dynofa_ros.manager.lazy import lazy
+from dynofa_ros.manager.arbiter.hopeless import hopeless_points
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult, ClockTable
 from dynofa_ros.manager.arbiter.remembered import Remembered
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.operating_point import OperatingPoint
 
 Arbitrate = Callable[[ArbiterInput], ArbiterResult]
@@ -38,6 +39,7 @@ class ReleasedClocks:
         """`contested`: the domains to leave or to use; `whole`: the problem that choices are judged by."""
         self._problem, self._arbitrate, self._contested = problem, arbitrate, contested
         self._whole = whole or problem
+        self._known: dict[int, ReleasedClocks] = {}
 
     @classmethod
     def of(cls, problem: ArbiterInput, arbitrate: Arbitrate) -> ReleasedClocks:
@@ -51,14 +53,15 @@ class ReleasedClocks:
         if self._plain is not None:
             return self._plain
         # All ways have as many forbidden points: what keeps every constraint ranks before what does not.
-        return self.feasible or self._least([way.best for _, way in self._ways])
+        return self.feasible or self._least([self._along(n).best for n in range(len(self._ways))])
 
     @lazy
     def feasible(self) -> ArbiterResult | None:
         """The best choice that keeps every constraint; None where there is none."""
         if self._plain is not None:
             return self._plain if self._plain.feasible else None
-        found = [way.feasible for posed, way in self._ways if not hopeless(posed)]
+        missing = hopeless_points(self._problem)
+        found = [self._along(n).feasible for n, way in enumerate(self._ways) if not way.is_hopeless(missing)]
         feasible = [result for result in found if result is not None]
         return self._least(feasible) if feasible else None
 
@@ -75,11 +78,18 @@ class ReleasedClocks:
         return anyhow if _uses(self._problem, anyhow.choices, domain) else None
 
     @lazy
-    def _ways(self) -> list[tuple[ArbiterInput, ReleasedClocks]]:
-        """The problems in which somebody must be on the first domain, or nobody; each with its choice."""
-        table = self._contested[0]
-        ways = [*_with_somebody_on(self._problem, table.domain), *_left(self._problem, table)]
-        return [(posed, self._of(posed)) for posed in ways or [self._problem]]
+    def _ways(self) -> list[_Way]:
+        """Somebody must be on the first domain, or nobody."""
+        problem, table = self._problem, self._contested[0]
+        forbidden = tuple([app.forbidden for app in problem.applications])
+        ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
+        return ways or [_Way(problem, forbidden, problem.clocks)]
+
+    def _along(self, number: int) -> ReleasedClocks:
+        """The best choice of one of the ways."""
+        if number not in self._known:
+            self._known[number] = self._of(self._ways[number].posed())
+        return self._known[number]
 
     def _of(self, posed: ArbiterInput) -> ReleasedClocks:
         """The same for the other contested domains."""
@@ -98,28 +108,47 @@ def _uses(problem: ArbiterInput, choices: Sequence[int], domain: str) -> bool:
     return any(domain in point.domains for point in points)
 
 
-def _left(problem: ArbiterInput, table: ClockTable) -> Iterator[ArbiterInput]:
-    """The problem with nobody on the domain; none where somebody must be."""
-    apps = [_without(app, table.domain, used=True) for app in problem.applications]
-    free = tuple(app for app in apps if app is not None)
-    if len(free) == len(apps):
-        tables = (replace(t, available_mhz=(t.released_mhz,)) if t is table else t for t in problem.clocks)
-        yield replace(problem, applications=free, clocks=tuple(tables))
+class _Way(NamedTuple):
+    """A part of a problem's choices: with more points forbidden, perhaps with a domain left to others."""
+
+    problem: ArbiterInput
+    forbidden: tuple[frozenset[int], ...]
+    """Per application."""
+    clocks: tuple[ClockTable, ...]
+
+    def is_hopeless(self, missing: Sequence[frozenset[int]]) -> bool:
+        """Whether no choice of it is feasible; `missing`: per application points of which this is known."""
+        triples = zip(self.problem.applications, self.forbidden, missing, strict=True)
+        return any(len(f) < len(app.points) == len(f | without) for app, f, without in triples)
+
+    def posed(self) -> ArbiterInput:
+        """As a problem of its own."""
+        pairs = zip(self.problem.applications, self.forbidden, strict=True)
+        applications = tuple([app if f is app.forbidden else replace(app, forbidden=f) for app, f in pairs])
+        return replace(self.problem, applications=applications, clocks=self.clocks)
 
 
-def _with_somebody_on(problem: ArbiterInput, domain: str) -> Iterator[ArbiterInput]:
-    """The problems in which one application must be on the domain."""
+def _left(problem: ArbiterInput, table: ClockTable) -> Iterator[_Way]:
+    """The way with nobody on the domain; none where somebody must be."""
     apps = problem.applications
-    for a, app in enumerate(apps):
-        bound = _without(app, domain, used=False)
-        if bound is not None:
-            yield replace(problem, applications=(*apps[:a], bound, *apps[a + 1 :]))
+    forbidden = tuple([_without(app, table.domain, used=True) for app in apps])
+    if all(len(f) < len(app.points) for app, f in zip(apps, forbidden, strict=True)):
+        left = replace(table, available_mhz=(table.released_mhz,))
+        yield _Way(problem, forbidden, tuple([left if t is table else t for t in problem.clocks]))
 
 
-def _without(app: ArbiterApplication, domain: str, *, used: bool) -> ArbiterApplication | None:
-    """The application without its points that use the domain, or do not; None where none is left."""
-    forbidden = app.forbidden | _ON.get([app.points], (domain, used), lambda: _on(app.points, domain, used))
-    return replace(app, forbidden=forbidden) if len(forbidden) < len(app.points) else None
+def _with_somebody_on(problem: ArbiterInput, domain: str) -> Iterator[_Way]:
+    """The ways in which one application must be on the domain."""
+    before = tuple([app.forbidden for app in problem.applications])
+    for a, app in enumerate(problem.applications):
+        forbidden = _without(app, domain, used=False)
+        if len(forbidden) < len(app.points):
+            yield _Way(problem, (*before[:a], forbidden, *before[a + 1 :]), problem.clocks)
+
+
+def _without(app: ArbiterApplication, domain: str, *, used: bool) -> frozenset[int]:
+    """The forbidden points of an application that shall not run those which use the domain, or do not."""
+    return app.forbidden | _ON.get([app.points], (domain, used), lambda: _on(app.points, domain, used))
 
 
 def _on(points: Sequence[OperatingPoint], domain: str, used: bool) -> frozenset[int]:

@@ -40,6 +40,7 @@ class Perception:
         self._period = PeriodMeter()
         self._counters = FrameCounters()
         self._received_s = now_s
+        self._heard_calls = 0
 
     def hear_target(self, target: QosTarget) -> None:
         """A target as published."""
@@ -68,6 +69,11 @@ class Perception:
         met = math.isnan(target_ms) or latency_ms <= target_ms
         self._window.add(latency_ms, inference_ms, met, frame.end_s)
         self._counters.infer(key)
+
+    def calls(self) -> bool:
+        """Whether its reflex has called for the manager since this was asked last."""
+        heard, self._heard_calls = self._heard_calls, self.reflex.calls
+        return self._heard_calls > heard
 
     def snapshot(self, now_s: float) -> InferenceStats:
         """The message of this window."""
@@ -136,18 +142,16 @@ class DynofaPolicy(Policy):
     def choose(self, name: str) -> OperatingPoint:
         """The reflex chooses; statistics follow at once where it had to give way."""
         node = self._nodes[name]
-        calls = node.reflex.calls
         point = node.choose(self.world.now_s)
-        if node.reflex.calls > calls:
+        if node.calls():
             self._publish_stats(node)
         return point
 
     def on_result(self, name: str, frame: FrameOutcome) -> None:
         """The reflex learns, and may call for the manager."""
         node = self._nodes[name]
-        calls = node.reflex.calls
         node.finished(frame)
-        if node.reflex.calls > calls:
+        if node.calls():
             self._publish_stats(node)
 
     # Messages

@@ -117,7 +117,7 @@ class Simulator:
         heap, machine, end_s = self._heap, self._machine, self._end_s
         while True:
             at_s = heap[0][0]  # never empty: readings go on
-            if machine.advance_to(min(at_s, end_s)):
+            if machine.advance_to(at_s if at_s < end_s else end_s):
                 continue  # what runs may end earlier now
             if at_s > end_s:
                 break
