@@ -41,7 +41,10 @@ class PeltSignal:
         if passed_s > 0.0:
             self._seen_s = now_s
             if self.rate > 0.0:
-                self._run(passed_s)
+                if self.scaled_time:
+                    self._behind_s += passed_s * (1.0 - self.speed)
+                    passed_s *= self.speed
+                self.util = self._aim + (self.util - self._aim) * 2.0 ** (-passed_s / self.half_life_s)
             elif self.util > 0.0:
                 self.util *= 2.0 ** (-passed_s / self.half_life_s)
         return self.util
@@ -64,9 +67,3 @@ class PeltSignal:
         passed_s = self.half_life_s * math.log2(ratio)
         slowed = self.scaled_time and self.rate > 0.0
         return passed_s / self.speed if slowed else passed_s
-
-    def _run(self, passed_s: float) -> None:
-        if self.scaled_time:
-            self._behind_s += passed_s * (1.0 - self.speed)
-            passed_s *= self.speed
-        self.util = self._aim + (self.util - self._aim) * 2.0 ** (-passed_s / self.half_life_s)

@@ -100,13 +100,13 @@ class StatsWindow:
         if not rows:
             nan = math.nan
             return WindowSummary(window_ms, 0, 0, nan, nan, nan, nan, nan if start_s is None else 0.0)
-        latency_ms = sorted(row[0] for row in rows)
-        inference_ms = sorted(row[1] for row in rows)
+        latency_ms = sorted([row[0] for row in rows])
+        inference_ms = sorted([row[1] for row in rows])
         busy_ms = math.fsum(inference_ms)
         return WindowSummary(
             window_ms=window_ms,
             frames=len(rows),
-            deadline_misses=sum(not row[2] for row in rows),
+            deadline_misses=sum([not row[2] for row in rows]),
             latency_p50_ms=_quantile(latency_ms, 0.5),
             latency_p95_ms=_quantile(latency_ms, 0.95),
             latency_max_ms=latency_ms[-1],

@@ -176,7 +176,8 @@ class Reflex:
             self._expected.count_frame(point)
         if point is self._current:
             limit_ms, usual = lease.limit_ms(self._chose_s), latency.usual_tail(point.element, percentile)
-            self._strain.after_frame(self._strain_ms(point, usual, limit_ms), limit_ms, usual)
+            need_ms = self._fixed_ms() + usual * self._expected.ms[key]
+            self._strain.after_frame(need_ms - limit_ms, limit_ms, usual)
 
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold a sub-network until `until_s`, whatever is measured. RefusedMessage: not resident."""
@@ -220,7 +221,7 @@ class Reflex:
 
     def expected_ms(self, key: PointKey) -> float:
         """Profiled inference time at the clocks known [ms]; NaN for an unknown point."""
-        return self._expected.ms.get(key, math.nan)
+        return self._expected.ms[key] if key in self._points else math.nan
 
     def clock(self, domain: str) -> tuple[float, float]:
         """Clock that it believes in force in a domain and the highest one [MHz]; NaN where none was told."""
@@ -267,7 +268,7 @@ class Reflex:
         """The highest point up to `point` that makes up for the wait; the fastest where none does."""
         target_ms, percentile = self._lease.latency_ms, self._lease.percentile
         ladder = self._ladder(now_s)
-        rank = ladder.rank(point)
+        rank = ladder.ranks.get(point.key)
         if rank is None or math.isnan(target_ms) or not len(self.overhead):
             return point
         spent_ms = queued_ms + self.overhead.median() + self.waiting.tail(percentile)
@@ -286,14 +287,14 @@ class Reflex:
         limit_ms, fixed_ms = self._lease.limit_ms(now_s), self._fixed_ms()
         if now_s < self._pace.trusted_until_s and ladder.top is not None and ladder is self._allowed:
             return current if current is ladder.top else self._note("starts with", ladder.top, limit_ms)
-        rank = None if current is None else ladder.rank(current)
+        rank = None if current is None else ladder.ranks.get(current.key)
         best = self._latency.keeping_up(
             ladder, self._latency.highest(ladder, limit_ms - fixed_ms, percentile), self._lease.period_ms
         )
         point = ladder.points[best]
         down = rank is not None and best < rank
-        usual = self._latency.usual_tail(point.element, percentile)
-        self._strain.before_frame(self._strain_ms(point, usual, limit_ms), limit_ms, down)
+        need_ms = fixed_ms + self._latency.usual_tail(point.element, percentile) * self._expected.ms[point.key]
+        self._strain.before_frame(need_ms - limit_ms, limit_ms, down)
         if current is None or rank is None:
             return self._note("starts with", point, limit_ms)
         if down:
@@ -316,11 +317,7 @@ class Reflex:
 
     def _fixed_ms(self) -> float:
         """What counts beside inference: overhead and waiting, where there is a target [ms]."""
-        return 0.0 if math.isnan(self._lease.latency_ms) else self._latency.fixed_ms(self._lease.percentile)
-
-    def _strain_ms(self, point: OperatingPoint, slowdown: float, limit_ms: float) -> float:
-        """What a point needs beyond the limit at a slow-down [ms]."""
-        return self._fixed_ms() + slowdown * self._expected.ms[point.key] - limit_ms
+        return self._latency.fixed_ms(self._lease.percentile) if self._lease.aims else 0.0
 
     def _note(self, verb: str, point: OperatingPoint, limit_ms: float) -> OperatingPoint:
         percentile = self._lease.percentile

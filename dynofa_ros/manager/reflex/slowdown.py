@@ -136,8 +136,9 @@ class TailEstimator:
         return self._tail
 
     def _new_tail(self, percentile: float) -> float:
-        quantile = self._quantile(percentile)
-        usual = quantile if percentile == USUAL else self._quantile(USUAL)
+        rank, usual_rank = _ranks(percentile, self._count)
+        quantile = self._sorted[rank] if rank >= 0 else -math.inf
+        usual = self._sorted[usual_rank] if usual_rank >= 0 else -math.inf
         fast = self._fast(usual)
         tail = fast if fast > quantile else quantile
         known = self._most * (1.0 - percentile if percentile < USUAL else 1.0 - USUAL) >= 1.0
@@ -195,6 +196,12 @@ class TailEstimator:
 def _rank(percentile: float, n: int) -> int:
     """Place of x_(k + 1) among n rising values, see `TailEstimator`; below 0 where there are too few."""
     return n - 1 - max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
+
+
+@lru_cache(maxsize=4096)
+def _ranks(percentile: float, n: int) -> tuple[int, int]:
+    """The same, and that of what is usual."""
+    return _rank(percentile, n), _rank(USUAL, n)
 
 
 class _Memory:

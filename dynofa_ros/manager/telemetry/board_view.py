@@ -88,7 +88,7 @@ class BoardView:
             self._power.take(state.power_w, self._clock_domains, self._elements, own_busy, now_s)
             self._thermal.take(self._hottest_degc(now_s), self._power.power_w, now_s)
         refused = self.watch.take(self._domains(), now_s)
-        self._choices = self._to_choose_from(state)
+        self._choices = self._to_choose_from(state, self._clock_domains is before)
         return refused or previous is None or choices != self._choices
 
     def _note_clocks(self, before: tuple[ClockDomain, ...], now_s: float) -> None:
@@ -245,17 +245,17 @@ class BoardView:
         if self.state is None or self.state.board != state.board:
             return read
         names = {element.name for element in read}
-        return (*read, *(replace(e, load=math.nan) for e in self._elements if e.name not in names))
+        lost = [replace(e, load=math.nan) for e in self._elements if e.name not in names]
+        return (*read, *lost) if lost else read
 
     def unread(self, domain: str, since_s: float) -> bool:
         """Whether the clock of a domain was not read any more after `since_s`."""
         return self._read_s.get(domain, -math.inf) < since_s
 
-    def _to_choose_from(self, state: BoardState) -> tuple[object, ...]:
+    def _to_choose_from(self, state: BoardState, same_domains: bool) -> tuple[object, ...]:
         """What a change of is answered at once."""
-        domains = [(d.name, d.writable, d.available_mhz, str(d.cap_mhz)) for d in self._domains()]
-        cores = [(e.name, e.cores) for e in state.elements]
-        return (state.board, state.throttling, domains, cores)
+        domains = self._choices[0] if same_domains and self._choices else _offered(self._domains())
+        return (domains, state.board, state.throttling, [(e.name, e.cores) for e in state.elements])
 
     def _hottest_degc(self, now_s: float) -> float:
         return self._zones.hottest_degc(now_s)
@@ -273,6 +273,11 @@ def _unique(items: tuple[Named, ...]) -> tuple[Named, ...]:
     for item in items:
         by_name.setdefault(item.name, item)
     return items if len(by_name) == len(items) else tuple(by_name.values())
+
+
+def _offered(domains: Iterable[ClockDomain]) -> list[tuple[object, ...]]:
+    """What may be chosen of them."""
+    return [(d.name, d.writable, d.available_mhz, str(d.cap_mhz)) for d in domains]
 
 
 def _sane(domain: ClockDomain) -> ClockDomain:
@@ -295,10 +300,16 @@ def _allowed(
     domain: ClockDomain, limit_mhz: float, ceiling_mhz: float, hold: bool
 ) -> tuple[tuple[float, ...], float]:
     """Clocks that may be chosen, and the limit in force as far as these go [MHz]."""
-    everything = _clocks(domain)
     cap_mhz = min(domain.cap_mhz if domain.cap_mhz > 0.0 else math.inf, ceiling_mhz)
-    allowed = tuple(mhz for mhz in everything if mhz <= cap_mhz * (1.0 + SAME)) or everything[:1]
+    return _within(_clocks(domain), cap_mhz, limit_mhz, hold)
+
+
+@lru_cache(maxsize=256)
+def _within(
+    everything: tuple[float, ...], cap_mhz: float, limit_mhz: float, hold: bool
+) -> tuple[tuple[float, ...], float]:
+    allowed = tuple([mhz for mhz in everything if mhz <= cap_mhz * (1.0 + SAME)]) or everything[:1]
     limit_mhz = min(limit_mhz, allowed[-1])
     if hold and not math.isnan(limit_mhz):
-        allowed = tuple(mhz for mhz in allowed if mhz >= limit_mhz - 1e-3)
+        allowed = tuple([mhz for mhz in allowed if mhz >= limit_mhz - 1e-3])
     return allowed, limit_mhz

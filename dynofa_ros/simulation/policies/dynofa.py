@@ -40,7 +40,8 @@ class Perception:
         self._period = PeriodMeter()
         self._counters = FrameCounters()
         self._received_s = now_s
-        self._heard_calls = 0
+        self.heard_calls = 0
+        """How often its reflex called for the manager when statistics were last sent for that."""
 
     def hear_target(self, target: QosTarget) -> None:
         """A target as published."""
@@ -69,11 +70,6 @@ class Perception:
         met = math.isnan(target_ms) or latency_ms <= target_ms
         self._window.add(latency_ms, inference_ms, met, frame.end_s)
         self._counters.infer(key)
-
-    def calls(self) -> bool:
-        """Whether its reflex has called for the manager since this was asked last."""
-        heard, self._heard_calls = self._heard_calls, self.reflex.calls
-        return self._heard_calls > heard
 
     def snapshot(self, now_s: float) -> InferenceStats:
         """The message of this window."""
@@ -143,16 +139,16 @@ class DynofaPolicy(Policy):
         """The reflex chooses; statistics follow at once where it had to give way."""
         node = self._nodes[name]
         point = node.choose(self.world.now_s)
-        if node.calls():
-            self._publish_stats(node)
+        if node.reflex.calls > node.heard_calls:
+            self._call(node)
         return point
 
     def on_result(self, name: str, frame: FrameOutcome) -> None:
         """The reflex learns, and may call for the manager."""
         node = self._nodes[name]
         node.finished(frame)
-        if node.calls():
-            self._publish_stats(node)
+        if node.reflex.calls > node.heard_calls:
+            self._call(node)
 
     # Messages
 
@@ -167,6 +163,10 @@ class DynofaPolicy(Policy):
         self._decide(lambda manager, now_s: manager.on_application(node.info, now_s))
         target = node.target
         self._decide(lambda manager, now_s: manager.on_target(target, now_s))
+
+    def _call(self, node: Perception) -> None:
+        node.heard_calls = node.reflex.calls
+        self._publish_stats(node)
 
     def _publish_stats(self, node: Perception) -> bool:
         if self._nodes.get(node.info.name) is not node:

@@ -85,7 +85,7 @@ class Machine:
 
     def _begin(self, element: str) -> None:
         server = self._servers[element]
-        while (job := server.next()) is not None:
+        while server.waiting and (job := server.next()) is not None:
             frame = job.frame
             frame.start_s = self.now_s + job.switch_s
             frame.waited_ms = (frame.start_s - frame.chosen_s) * 1e3

@@ -270,7 +270,8 @@ class Simulator:
         app = self._applications[frame.application]
         app.busy = False
         self._policy.on_result(frame.application, frame)
-        self._take(app)
+        if app.slot is not None:
+            self._take(app)
         machine.go_on(job.point.element)
 
     # Readings and records
