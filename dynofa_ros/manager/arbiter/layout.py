@@ -71,12 +71,12 @@ class Layout:
     def of(cls, problem: ArbiterInput) -> Layout:
         """The layout of this problem; kept while points, active power, clocks and cores stay the same."""
         tables = [PointTable.of(app, problem.power) for app in problem.applications]
-        chosen = {table.domain for table in problem.clocks}
-        others = {name for table in tables for group in table.groups for name in group.domains - chosen}
+        chosen = [table.domain for table in problem.clocks]
+        others = sorted({name for table in tables for name in table.domains}.difference(chosen))
         key = (
-            tuple((table.domain, table.available_mhz, table.full_mhz) for table in problem.clocks),
-            tuple((element.name, element.cores) for element in problem.elements),
-            tuple((name, problem.other_clocks.get(name)) for name in sorted(others)),
+            tuple([(table.domain, table.available_mhz, table.full_mhz) for table in problem.clocks]),
+            tuple([(element.name, element.cores) for element in problem.elements]),
+            tuple([(name, problem.other_clocks.get(name)) for name in others]),
         )
         powers = problem.power.elements if problem.power else None
         return _LAYOUTS.get([*tables, powers], key, lambda: _Builder(problem, tables).build())

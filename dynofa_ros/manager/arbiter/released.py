@@ -8,9 +8,8 @@ on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dynofa_ros.manager.arbiter.arbiter import terms
 from dynofa_ros.manager.arbiter.hopeless import hopeless_points
@@ -79,16 +78,16 @@ class ReleasedClocks:
 
     @lazy
     def _ways(self) -> list[_Way]:
-        """Somebody must be on the first domain, or nobody."""
-        problem, table = self._problem, self._contested[0]
-        forbidden = tuple([app.forbidden for app in problem.applications])
-        ways = [*_with_somebody_on(problem, table.domain), *_left(problem, table)]
-        return ways or [_Way(problem, forbidden, problem.clocks)]
+        """Somebody must be on the first domain, or nobody; kept, since a problem is posed with other limits."""
+        apps, clocks, table = self._problem.applications, self._problem.clocks, self._contested[0]
+        return _WAYS.get([apps, clocks, table], (), lambda: _ways(apps, clocks, table))
 
     def _along(self, number: int) -> ReleasedClocks:
         """The best choice of one of the ways."""
         if number not in self._known:
-            self._known[number] = self._of(self._ways[number].posed())
+            way = self._ways[number]
+            posed = replace(self._problem, applications=way.applications, clocks=way.clocks)
+            self._known[number] = self._of(posed)
         return self._known[number]
 
     def _of(self, posed: ArbiterInput) -> ReleasedClocks:
@@ -108,42 +107,42 @@ def _uses(problem: ArbiterInput, choices: Sequence[int], domain: str) -> bool:
     return any(domain in point.domains for point in points)
 
 
-class _Way(NamedTuple):
+@dataclass(frozen=True)
+class _Way:
     """A part of a problem's choices: with more points forbidden, perhaps with a domain left to others."""
 
-    problem: ArbiterInput
+    before: tuple[ArbiterApplication, ...]
     forbidden: tuple[frozenset[int], ...]
     """Per application."""
     clocks: tuple[ClockTable, ...]
 
     def is_hopeless(self, missing: Sequence[frozenset[int]]) -> bool:
         """Whether no choice of it is feasible; `missing`: per application points of which this is known."""
-        triples = zip(self.problem.applications, self.forbidden, missing, strict=True)
-        return any(len(f) < len(app.points) == len(f | without) for app, f, without in triples)
+        triples = zip(self.before, self.forbidden, missing, strict=True)
+        return any([len(f) < len(app.points) == len(f | without) for app, f, without in triples])
 
-    def posed(self) -> ArbiterInput:
-        """As a problem of its own."""
-        pairs = zip(self.problem.applications, self.forbidden, strict=True)
-        applications = tuple([app if f is app.forbidden else replace(app, forbidden=f) for app, f in pairs])
-        return replace(self.problem, applications=applications, clocks=self.clocks)
+    @lazy
+    def applications(self) -> tuple[ArbiterApplication, ...]:
+        """The applications with these points forbidden."""
+        pairs = zip(self.before, self.forbidden, strict=True)
+        return tuple([app if f is app.forbidden else replace(app, forbidden=f) for app, f in pairs])
 
 
-def _left(problem: ArbiterInput, table: ClockTable) -> Iterator[_Way]:
-    """The way with nobody on the domain; none where somebody must be."""
-    apps = problem.applications
-    forbidden = tuple([_without(app, table.domain, used=True) for app in apps])
-    if all(len(f) < len(app.points) for app, f in zip(apps, forbidden, strict=True)):
+def _ways(
+    apps: tuple[ArbiterApplication, ...], clocks: tuple[ClockTable, ...], table: ClockTable
+) -> list[_Way]:
+    """All of the choices, in parts: somebody must be on the domain of `table`, or nobody."""
+    before = tuple([app.forbidden for app in apps])
+    ways = []
+    for a, app in enumerate(apps):
+        bound = _without(app, table.domain, used=False)
+        if len(bound) < len(app.points):
+            ways.append(_Way(apps, (*before[:a], bound, *before[a + 1 :]), clocks))
+    free = tuple([_without(app, table.domain, used=True) for app in apps])
+    if all([len(f) < len(app.points) for app, f in zip(apps, free, strict=True)]):
         left = replace(table, available_mhz=(table.released_mhz,))
-        yield _Way(problem, forbidden, tuple([left if t is table else t for t in problem.clocks]))
-
-
-def _with_somebody_on(problem: ArbiterInput, domain: str) -> Iterator[_Way]:
-    """The ways in which one application must be on the domain."""
-    before = tuple([app.forbidden for app in problem.applications])
-    for a, app in enumerate(problem.applications):
-        forbidden = _without(app, domain, used=False)
-        if len(forbidden) < len(app.points):
-            yield _Way(problem, (*before[:a], forbidden, *before[a + 1 :]), problem.clocks)
+        ways.append(_Way(apps, free, tuple([left if t is table else t for t in clocks])))
+    return ways or [_Way(apps, before, clocks)]
 
 
 def _without(app: ArbiterApplication, domain: str, *, used: bool) -> frozenset[int]:
@@ -157,3 +156,4 @@ def _on(points: Sequence[OperatingPoint], domain: str, used: bool) -> frozenset[
 
 
 _ON: Remembered[frozenset[int]] = Remembered(64)
+_WAYS: Remembered[list[_Way]] = Remembered(8)
