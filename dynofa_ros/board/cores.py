@@ -75,7 +75,7 @@ class BusyCores:
         """Highest utilisation, 0..1."""
         highest = 0.0
         for signal in self._signals:
-            util = signal.settle(now_s)
+            util = signal.util if signal.seen_s == now_s else signal.settle(now_s)
             if util > highest:
                 highest = util
         return highest
@@ -86,9 +86,10 @@ class BusyCores:
             return math.inf
         up_s, down_s = math.inf, 0.0
         for signal in self._signals:
-            rises_s = signal.reaches_s(high)
-            if rises_s < up_s:
-                up_s = rises_s
+            if signal.aim >= high or signal.util >= high:
+                rises_s = signal.reaches_s(high)
+                if rises_s < up_s:
+                    up_s = rises_s
             if signal.util > low and down_s < math.inf:
                 falls_s = signal.reaches_s(low)
                 if falls_s > down_s:

@@ -256,7 +256,7 @@ class Manager:
 
     def _solve(self, problem: ArbiterInput, bursts: list[float]) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice; one of the last ones where its inputs are the same."""
-        for posed, known_bursts, result in self._solved:
+        for posed, known_bursts, result in reversed(self._solved):
             if known_bursts == bursts and posed == problem:
                 return posed, result
         chosen = with_margin_given_up(problem, lambda posed: ReleasedClocks.of(posed, arbitrate))
@@ -282,7 +282,7 @@ class Manager:
             return set()
         since_s = now_s - self.config.dwell_s
         changed = {domain for domain, at_s in self._limited_s.items() if at_s > since_s}
-        return changed.union(*(r.domains for r in records if r.surprised(now_s, self.config)))
+        return changed.union(*[r.domains for r in records if r.surprised(now_s, self.config)])
 
     def _problem(
         self,
@@ -298,10 +298,12 @@ class Manager:
         elements = self._board.elements(self._own_busy(records))
         return ArbiterInput(
             applications=tuple(
-                r.as_input(
-                    now_s, self.config, caution, elements, keep, self._phases.of(r.info.name, now_s), wary
-                )
-                for r in records
+                [
+                    r.as_input(
+                        now_s, self.config, caution, elements, keep, self._phases.of(r.info.name, now_s), wary
+                    )
+                    for r in records
+                ]
             ),
             clocks=tables,
             elements=elements,

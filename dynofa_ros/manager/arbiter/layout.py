@@ -70,6 +70,12 @@ class Layout:
     @classmethod
     def of(cls, problem: ArbiterInput) -> Layout:
         """The layout of this problem; kept while points, active power, clocks and cores stay the same."""
+        points = [app.points for app in problem.applications]
+        asked = [problem.clocks, problem.elements, problem.other_clocks, problem.power, *points]
+        return _ASKED.get(asked, (), lambda: cls._of(problem))
+
+    @classmethod
+    def _of(cls, problem: ArbiterInput) -> Layout:
         tables = [PointTable.of(app, problem.power) for app in problem.applications]
         chosen = [table.domain for table in problem.clocks]
         others = sorted({name for table in tables for name in table.domains}.difference(chosen))
@@ -174,6 +180,7 @@ class Layout:
 
 
 Figures = dict[str, "FloatArray | float"]
+_ASKED: Remembered[Layout] = Remembered(8)
 _LAYOUTS: Remembered[Layout] = Remembered(64)
 _FIGURES: Remembered[Figures] = Remembered(256)
 

@@ -78,7 +78,7 @@ class ReleasedClocks:
 
     @lazy
     def _ways(self) -> list[_Way]:
-        """Somebody must be on the first domain, or nobody; kept, since a problem is posed with other limits."""
+        """Somebody must be on the first domain, or nobody; kept, since a problem is posed more than once."""
         apps, clocks, table = self._problem.applications, self._problem.clocks, self._contested[0]
         return _WAYS.get([apps, clocks, table], (), lambda: _ways(apps, clocks, table))
 
@@ -119,7 +119,7 @@ class _Way:
     def is_hopeless(self, missing: Sequence[frozenset[int]]) -> bool:
         """Whether no choice of it is feasible; `missing`: per application points of which this is known."""
         triples = zip(self.before, self.forbidden, missing, strict=True)
-        return any([len(f) < len(app.points) == len(f | without) for app, f, without in triples])
+        return any(len(f) < len(app.points) == len(f | without) for app, f, without in triples)
 
     @lazy
     def applications(self) -> tuple[ArbiterApplication, ...]:
@@ -139,7 +139,7 @@ def _ways(
         if len(bound) < len(app.points):
             ways.append(_Way(apps, (*before[:a], bound, *before[a + 1 :]), clocks))
     free = tuple([_without(app, table.domain, used=True) for app in apps])
-    if all([len(f) < len(app.points) for app, f in zip(apps, free, strict=True)]):
+    if all(len(f) < len(app.points) for app, f in zip(apps, free, strict=True)):
         left = replace(table, available_mhz=(table.released_mhz,))
         ways.append(_Way(apps, free, tuple([left if t is table else t for t in clocks])))
     return ways or [_Way(apps, before, clocks)]

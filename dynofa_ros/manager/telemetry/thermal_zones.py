@@ -63,7 +63,7 @@ class ThermalZones:
         outside = now_s - self._external_s <= EXTERNAL_S
         if outside and COLDEST_DEGC < self._external_degc < HOTTEST_DEGC:
             zones.append(self._note("", self._external_degc, now_s))
-        if any([now_s - zone.moved_s <= MOVING_S for zone in zones]):
+        if any(now_s - zone.moved_s <= MOVING_S for zone in zones):
             zones = [zone for zone in zones if now_s - zone.moved_s <= STILL_S]
         return max([zone.degc for zone in zones], default=math.nan)
 
