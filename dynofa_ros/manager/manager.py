@@ -22,7 +22,7 @@ from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.arbiter.arbiter import arbitrate
 from dynofa_ros.manager.arbiter.headroom import with_headroom
-from dynofa_ros.manager.arbiter.overheated import with_margin_given_up
+from dynofa_ros.manager.arbiter.overheated import ThermalMargin
 from dynofa_ros.manager.arbiter.problem import ArbiterInput, ArbiterResult
 from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.config import ManagerConfig
@@ -66,6 +66,7 @@ class Manager:
         """When the clock in force last changed, per domain [s]."""
         self._saving = False
         self._solved: deque[tuple[ArbiterInput, list[float], ArbiterResult]] = deque(maxlen=SOLVED)
+        self._margin = ThermalMargin(lambda posed: ReleasedClocks.of(posed, arbitrate))
         self._phases = Phases()
         self._issuer = Issuer(manager_id, self.config)
 
@@ -259,8 +260,7 @@ class Manager:
         for posed, known_bursts, result in reversed(self._solved):
             if known_bursts == bursts and posed == problem:
                 return posed, result
-        chosen = with_margin_given_up(problem, lambda posed: ReleasedClocks.of(posed, arbitrate))
-        result = with_headroom(problem, chosen, bursts, arbitrate)
+        result = with_headroom(problem, self._margin.solve(problem), bursts, arbitrate)
         self._solved.append((problem, bursts, result))
         return problem, result
 
