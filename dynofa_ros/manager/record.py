@@ -49,6 +49,7 @@ class ApplicationRecord:
         self.merits = ArbiterApplication(self.info.name, self.points).merits()
         self.domains = frozenset(domain for point in self.points for domain in point.domains)
         self.elements = frozenset(point.element for point in self.points)
+        self._places = {point.key: index for index, point in enumerate(self.points)}
         self._cores: Mapping[str, int] = {}
         self._too_wide: frozenset[int] = frozenset()
 
@@ -160,8 +161,11 @@ class ApplicationRecord:
         }
 
     def _running_index(self) -> int | None:
-        point = named(self.points, *self.measured.point)
-        return None if point is None else self.points.index(point)
+        subnet, placement = self.measured.point
+        if placement:
+            return self._places.get((subnet, placement))
+        point = named(self.points, subnet, placement)
+        return None if point is None else self._places[point.key]
 
     def as_input(
         self,

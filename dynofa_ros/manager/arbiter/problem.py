@@ -53,8 +53,8 @@ class ArbiterApplication:
 
     def merits(self) -> tuple[float, ...]:
         """Accuracy per point; multiply-adds relative to the largest where any accuracy is unknown."""
-        accuracies = tuple(point.accuracy for point in self.points)
-        if not any(math.isnan(accuracy) for accuracy in accuracies):
+        accuracies = tuple([point.accuracy for point in self.points])
+        if not any(map(math.isnan, accuracies)):
             return accuracies
         sizes = [point.macs if point.macs > 0.0 else point.latency_ms for point in self.points]
         return tuple(size / max(sizes) for size in sizes)

@@ -256,7 +256,8 @@ class Simulator:
         self._machine.put(Job(frame, point, app.factors[frame.index - app.first], switch_s))
 
     def _foresee_end(self, at_s: float, job: Job) -> None:
-        self._push(at_s, RESULT, self._end, (job, job.version))
+        self._sequence += 1
+        heapq.heappush(self._heap, (at_s, RESULT, self._sequence, self._end, (job, job.version)))
 
     def _end(self, ended: tuple[Job, int]) -> None:
         job, version = ended
