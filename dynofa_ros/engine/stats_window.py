@@ -56,9 +56,8 @@ class PeriodMeter:
     @property
     def period_ms(self) -> float:
         """Mean period [ms]; NaN before the second frame."""
-        if len(self._times_s) < 2:
-            return math.nan
-        return (self._times_s[-1] - self._times_s[0]) / (len(self._times_s) - 1) * 1e3
+        gaps = len(self._times_s) - 1
+        return (self._times_s[-1] - self._times_s[0]) / gaps * 1e3 if gaps > 0 else math.nan
 
 
 @dataclass(frozen=True)

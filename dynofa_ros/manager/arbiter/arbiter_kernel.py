@@ -31,6 +31,7 @@ CODES = {
 """Numbers as in the kernel."""
 
 
+WIDTH = len(Figures._fields)
 Memory = Union["array[float]", "array[int]", npt.NDArray[Any]]
 
 _LAYOUT_ARRAYS = (
@@ -115,7 +116,7 @@ class _Posed:
         self.apps, terms = len(problem.applications), len(question.kinds)
         self.entry = array("q", bytes(8 * self.apps))
         self.values, self.bound = _zeros(terms), _zeros(terms)
-        self.figures = _zeros(self.apps * len(Figures._fields))
+        self.figures = _zeros(self.apps * WIDTH)
         self.surroundings = _Surroundings.of(question)
         pairs = parameters(problem, layout.elements)
         self.pair = array("d", [value for row in pairs for value in row])
@@ -147,8 +148,8 @@ class _Posed:
 
     def read_figures(self) -> tuple[Figures, ...]:
         """What the kernel wrote last, a row per application."""
-        width = len(Figures._fields)
-        return tuple([Figures(*self.figures[at : at + width]) for at in range(0, len(self.figures), width)])
+        figures = self.figures.tolist()
+        return tuple([Figures(*figures[at : at + WIDTH]) for at in range(0, len(figures), WIDTH)])
 
 
 class _Surroundings:
@@ -214,10 +215,10 @@ def _forbidden(question: Question) -> array[int] | None:
     points = forbidden_points(question.problem, question.layout)
     if not points:
         return None
-    marks = array("b", bytes(len(question.layout.app_of)))
+    marks = bytearray(len(question.layout.app_of))
     for point in points:
         marks[point] = 1
-    return marks
+    return array("b", marks)
 
 
 @lru_cache(maxsize=64)

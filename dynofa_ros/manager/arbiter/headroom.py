@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from dynofa_ros.manager.arbiter.arbiter import judge
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult
@@ -43,11 +44,17 @@ def with_headroom(
     return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes)
 
 
+@lru_cache(maxsize=256)
+def _others(points: int, choice: int) -> frozenset[int]:
+    """All points but one."""
+    return frozenset(range(points)) - {choice}
+
+
 def _fixed(app: ArbiterApplication, choice: int, burst: float) -> ArbiterApplication:
     """With its choice alone, whose slow-down has a tail longer by the factor `burst`."""
     return replace(
         app,
-        forbidden=frozenset(range(len(app.points))) - {choice},
+        forbidden=_others(len(app.points), choice),
         current=choice,
         slowdown_tail=app.slowdown_tail * burst,
         by_element={element: (median, tail * burst) for element, (median, tail) in app.by_element.items()},

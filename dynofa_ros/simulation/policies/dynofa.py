@@ -5,7 +5,6 @@ What the nodes exchange over ROS takes `MESSAGE_S` here; the rates are the nodes
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -67,8 +66,7 @@ class Perception:
         queued_ms = (frame.chosen_s - frame.received_s) * 1e3
         self.reflex.update(key, inference_ms, latency_ms - inference_ms, queued_ms, frame.waited_ms)
         target_ms = self.reflex.target_latency_ms(frame.end_s)
-        met = math.isnan(target_ms) or latency_ms <= target_ms
-        self._window.add(latency_ms, inference_ms, met, frame.end_s)
+        self._window.add(latency_ms, inference_ms, not latency_ms > target_ms, frame.end_s)
         self._counters.infer(key)
 
     def snapshot(self, now_s: float) -> InferenceStats:
