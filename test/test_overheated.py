@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from dynofa_ros.manager.arbiter.arbiter import arbitrate
+from dynofa_ros.manager.arbiter.arbiter import arbitrate, judge
 from dynofa_ros.manager.arbiter.overheated import SLACK_DEGC, ThermalMargin
 from dynofa_ros.manager.arbiter.problem import (
     ArbiterApplication,
@@ -81,6 +83,14 @@ def test_within_the_slack_the_objective_counts_again():
 def test_a_target_that_no_temperature_allows_gives_way_to_heat():
     impossible = problem(limit_degc=81.0, latency_ms=1.0)
     assert ThermalMargin(alone).solve(impossible) == arbitrate(impossible)
+
+
+@pytest.mark.parametrize("limit_degc", [81.0, 86.0, 120.0])
+def test_a_choice_is_described_as_it_is_under_the_limit_that_holds(limit_degc):
+    hot = problem(limit_degc)
+    result = ThermalMargin(alone).solve(hot)
+    judged = judge(hot, result.choices, result.clocks)
+    assert result == replace(judged, exact=result.exact, bound=result.bound, nodes=result.nodes)
 
 
 def test_the_next_choice_is_the_same_as_without_the_one_before():

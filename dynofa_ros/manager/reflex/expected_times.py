@@ -52,7 +52,7 @@ class ExpectedTimes:
 
     def set_points(self, points: Mapping[PointKey, OperatingPoint]) -> None:
         """Other points, of which no frame has run; the clocks stay."""
-        self.ms.points = points
+        self.ms.points = dict(points)
         self._domains = {key: point.domains for key, point in points.items()}
         self.ms.clear()
         self._since.clear()

@@ -293,9 +293,8 @@ class Reflex:
         )
         point = ladder.points[best]
         down = rank is not None and best < rank
-        need_ms = (
-            fixed_ms + self._latency.usual_tail(point.element, percentile) * self._expected.ms[point.key]
-        )
+        usual = self._latency.usual_tail(point.element, percentile)
+        need_ms = fixed_ms + usual * self._expected.ms[point.key]
         self._strain.before_frame(need_ms - limit_ms, limit_ms, down)
         if current is None or rank is None:
             return self._note("starts with", point, limit_ms)
