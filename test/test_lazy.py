@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 
 
 @dataclass(frozen=True)

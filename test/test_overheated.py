@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from dynofa_ros.manager.arbiter.arbiter import arbitrate
-from dynofa_ros.manager.arbiter.overheated import SLACK_DEGC, with_margin_given_up
+from dynofa_ros.manager.arbiter.arbiter import arbitrate, judge
+from dynofa_ros.manager.arbiter.overheated import SLACK_DEGC, ThermalMargin
 from dynofa_ros.manager.arbiter.problem import (
     ArbiterApplication,
     ArbiterElement,
@@ -13,6 +15,7 @@ from dynofa_ros.manager.arbiter.problem import (
     ClockTable,
     HeatLimit,
 )
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.operating_point import OperatingPoint
 
@@ -26,6 +29,10 @@ POINTS = tuple(
     )
     for name, (ms, accuracy) in SIZES.items()
 )  # fmt: skip
+
+
+def alone(problem):
+    return ReleasedClocks.of(problem, arbitrate)
 
 
 def problem(limit_degc, latency_ms=14.0, degc_per_w=2.0):
@@ -48,31 +55,45 @@ def coolest_on_time_degc(latency_ms=14.0):
 
 def test_where_the_margin_can_be_kept_it_is():
     cool = problem(limit_degc=120.0)
-    assert with_margin_given_up(cool, arbitrate) == arbitrate(cool)
+    assert ThermalMargin(alone).solve(cool) == arbitrate(cool)
 
 
 def test_no_target_is_given_up_for_the_margin():
     hot = problem(limit_degc=81.0)
     assert arbitrate(hot).violations[0]
-    result = with_margin_given_up(hot, arbitrate)
+    result = ThermalMargin(alone).solve(hot)
     assert result.violations == ((),)
     assert result.board_violations == ("temperature",)
 
 
 @pytest.mark.parametrize("limit_degc", [81.0, 86.0, 88.0])
 def test_it_gets_no_hotter_than_the_coolest_choice_on_time_and_the_slack(limit_degc):
-    result = with_margin_given_up(problem(limit_degc), arbitrate)
+    result = ThermalMargin(alone).solve(problem(limit_degc))
     assert result.temperature_degc <= max(limit_degc, coolest_on_time_degc() + SLACK_DEGC) + 1e-9
 
 
 def test_within_the_slack_the_objective_counts_again():
     def chosen(degc_per_w):
         hot = problem(limit_degc=80.1, degc_per_w=degc_per_w)
-        return POINTS[with_margin_given_up(hot, arbitrate).choices[0]].accuracy
+        return POINTS[ThermalMargin(alone).solve(hot).choices[0]].accuracy
 
     assert chosen(degc_per_w=0.1) > chosen(degc_per_w=3.0)
 
 
 def test_a_target_that_no_temperature_allows_gives_way_to_heat():
     impossible = problem(limit_degc=81.0, latency_ms=1.0)
-    assert with_margin_given_up(impossible, arbitrate) == arbitrate(impossible)
+    assert ThermalMargin(alone).solve(impossible) == arbitrate(impossible)
+
+
+@pytest.mark.parametrize("limit_degc", [81.0, 86.0, 120.0])
+def test_a_choice_is_described_as_it_is_under_the_limit_that_holds(limit_degc):
+    hot = problem(limit_degc)
+    result = ThermalMargin(alone).solve(hot)
+    judged = judge(hot, result.choices, result.clocks)
+    assert result == replace(judged, exact=result.exact, bound=result.bound, nodes=result.nodes)
+
+
+def test_the_next_choice_is_the_same_as_without_the_one_before():
+    margin = ThermalMargin(alone)
+    asked = [problem(limit_degc, latency_ms) for latency_ms in (14.0, 9.0) for limit_degc in (81.0, 86.0)]
+    assert [margin.solve(hot) for hot in asked * 2] == [ThermalMargin(alone).solve(hot) for hot in asked * 2]

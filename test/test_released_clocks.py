@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dynofa_ros.manager.arbiter.arbiter import arbitrate, judge, terms
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterElement, ArbiterInput, ClockTable
-from dynofa_ros.manager.arbiter.released import with_released_clocks
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.models.power_model import BoardPowerModel, ElementPower
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import Objective
@@ -56,13 +56,13 @@ def placed(result, question):
 def test_an_element_is_not_left_for_a_saving_that_its_governor_undoes():
     question = problem()
     assert placed(arbitrate(question), question) == ["cpu"]
-    assert placed(with_released_clocks(question, arbitrate), question) == ["gpu"]
+    assert placed(ReleasedClocks.of(question, arbitrate).best, question) == ["gpu"]
 
 
 def test_it_is_left_where_that_is_cheaper_all_the_same_and_the_power_says_at_which_clock():
     slow_there = (point("net", "gpu", 25.0), POINTS[1])
     question = problem(application(points=slow_there), busy=0.2, released_mhz=600.0)
-    result = with_released_clocks(question, arbitrate)
+    result = ReleasedClocks.of(question, arbitrate).best
     assert placed(result, question) == ["cpu"]
     assert result.clocks["gpu"] == 600.0
     assert result.power_w == judge(question, result.choices, result.clocks).power_w
@@ -70,12 +70,12 @@ def test_it_is_left_where_that_is_cheaper_all_the_same_and_the_power_says_at_whi
 
 def test_a_domain_that_nobody_else_uses_changes_nothing():
     question = problem(busy=0.0, released_mhz=math.nan)
-    assert with_released_clocks(question, arbitrate) == arbitrate(question)
+    assert ReleasedClocks.of(question, arbitrate).best == arbitrate(question)
 
 
 def test_what_is_in_force_stays_within_the_inertia():
     question = replace(problem(busy=0.45, released_mhz=600.0))
-    free = with_released_clocks(question, arbitrate)
+    free = ReleasedClocks.of(question, arbitrate).best
     other = 1 - free.choices[0]
     held = next(
         r
@@ -83,12 +83,12 @@ def test_what_is_in_force_stays_within_the_inertia():
         if (r := judge(question, (other,), dict(zip(("cpu0", "gpu"), mhz, strict=True)))) and r.feasible
     )
     kept = replace(question, incumbent=((other,), tuple(held.clocks.values())), inertia=100.0)
-    assert with_released_clocks(kept, arbitrate).choices == (other,)
+    assert ReleasedClocks.of(kept, arbitrate).best.choices == (other,)
 
 
 def test_where_every_point_is_forbidden_it_decides_all_the_same():
     question = problem(application(forbidden=frozenset({0, 1})))
-    assert with_released_clocks(question, arbitrate).choices in {(0,), (1,)}
+    assert ReleasedClocks.of(question, arbitrate).best.choices in {(0,), (1,)}
 
 
 def least(question):
@@ -117,4 +117,4 @@ def least(question):
 def test_it_equals_an_exhaustive_search(busy, released_mhz, targets_ms, objective):
     apps = [application(f"a{i}", latency_ms=ms, objective=objective) for i, ms in enumerate(targets_ms)]
     question = problem(*apps, busy=busy, released_mhz=released_mhz)
-    assert terms(question, with_released_clocks(question, arbitrate)) == least(question)
+    assert terms(question, ReleasedClocks.of(question, arbitrate).best) == least(question)

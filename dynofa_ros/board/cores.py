@@ -43,7 +43,10 @@ class BusyCores:
         self._busiest_since_s = now_s
         for signal in signals:
             signal.change(now_s, rate, self._speed)
-        self._busiest = max([each for each, _ in self._rates.values()])
+        self._busiest = 0.0
+        for each, _ in self._rates.values():
+            if each > self._busiest:
+                self._busiest = each
 
     def set_speed(self, now_s: float, speed: float) -> None:
         """The clock changed to `speed` = f / f_max."""
@@ -72,7 +75,7 @@ class BusyCores:
         """Highest utilisation, 0..1."""
         highest = 0.0
         for signal in self._signals:
-            util = signal.settle(now_s)
+            util = signal.util if signal.seen_s == now_s else signal.settle(now_s)
             if util > highest:
                 highest = util
         return highest
@@ -83,12 +86,15 @@ class BusyCores:
             return math.inf
         up_s, down_s = math.inf, 0.0
         for signal in self._signals:
-            rises_s = signal.reaches_s(high)
-            if rises_s < up_s:
-                up_s = rises_s
+            if signal.aim >= high or signal.util >= high:
+                rises_s = signal.reaches_s(high)
+                if rises_s < up_s:
+                    up_s = rises_s
             if signal.util > low and down_s < math.inf:
-                down_s = max(down_s, signal.reaches_s(low))
-        return min(up_s, down_s)
+                falls_s = signal.reaches_s(low)
+                if falls_s > down_s:
+                    down_s = falls_s
+        return up_s if up_s < down_s else down_s
 
     def _added(self, now_s: float) -> tuple[PeltSignal, ...]:
         signals = tuple(PeltSignal(now_s, self._scaled, half_life_s) for half_life_s in self._half_lives_s)

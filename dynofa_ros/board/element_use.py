@@ -18,6 +18,7 @@ class ElementUse:
 
     __slots__ = (
         "_busy_since_s",
+        "_cores",
         "_running",
         "active_w",
         "background",
@@ -34,6 +35,7 @@ class ElementUse:
     def __init__(self, model: ElementPower, table_mhz: tuple[float, ...]) -> None:
         self.model = model
         self.stalled_share = model.stalled_share
+        self._cores = max(model.cores, 1)
         self.idle_w = tuple(model.idle_w * float(model.scale(mhz)) for mhz in table_mhz)
         self.active_w = tuple(model.active_w * float(model.scale(mhz)) for mhz in table_mhz)
         self._running: dict[str, tuple[float, float]] = {}
@@ -47,7 +49,7 @@ class ElementUse:
 
     def host(self, now_s: float, activity: str, rate: float) -> None:
         """An inference elsewhere keeps one core busy for the share `rate`; its power counts over there."""
-        self._running[activity] = (0.0, rate / max(self.model.cores, 1))
+        self._running[activity] = (0.0, rate / self._cores)
         self.update(now_s)
 
     def vacate(self, now_s: float, activity: str) -> bool:

@@ -22,7 +22,7 @@ HALF_LIFE_S = 32 * PERIOD_S
 class PeltSignal:
     """Utilisation of one core by one task, 0..1. Time in seconds; never goes back."""
 
-    __slots__ = ("_aim", "_behind_s", "_seen_s", "half_life_s", "rate", "scaled_time", "speed", "util")
+    __slots__ = ("_behind_s", "aim", "half_life_s", "rate", "scaled_time", "seen_s", "speed", "util")
 
     def __init__(
         self, now_s: float = 0.0, scaled_time: bool = True, half_life_s: float = HALF_LIFE_S
@@ -32,16 +32,20 @@ class PeltSignal:
         self.rate = 0.0
         self.speed = 1.0
         self.scaled_time = scaled_time
-        self._aim = self._behind_s = 0.0
-        self._seen_s = now_s
+        self.aim = self._behind_s = 0.0
+        """`aim`: what the utilisation tends to."""
+        self.seen_s = now_s
 
     def settle(self, now_s: float) -> float:
         """Utilisation at `now_s`."""
-        passed_s = now_s - self._seen_s
+        passed_s = now_s - self.seen_s
         if passed_s > 0.0:
-            self._seen_s = now_s
+            self.seen_s = now_s
             if self.rate > 0.0:
-                self._run(passed_s)
+                if self.scaled_time:
+                    self._behind_s += passed_s * (1.0 - self.speed)
+                    passed_s *= self.speed
+                self.util = self.aim + (self.util - self.aim) * 2.0 ** (-passed_s / self.half_life_s)
             elif self.util > 0.0:
                 self.util *= 2.0 ** (-passed_s / self.half_life_s)
         return self.util
@@ -53,19 +57,14 @@ class PeltSignal:
             self.util *= 2.0 ** (-self._behind_s / self.half_life_s)
             self._behind_s = 0.0
         self.rate, self.speed = rate, speed
-        self._aim = rate if self.scaled_time else rate * speed
+        self.aim = rate if self.scaled_time else rate * speed
 
     def reaches_s(self, util: float) -> float:
         """Seconds from the last `settle` or `change` until `util` is crossed; inf: never as things are."""
-        before, after = self.util - self._aim, util - self._aim
-        if before == 0.0 or after == 0.0 or before * after < 0.0 or abs(after) > abs(before):
+        after = util - self.aim
+        ratio = (self.util - self.aim) / after if after != 0.0 else 0.0
+        if ratio < 1.0:
             return math.inf
-        passed_s = self.half_life_s * math.log2(before / after)
+        passed_s = self.half_life_s * math.log2(ratio)
         slowed = self.scaled_time and self.rate > 0.0
         return passed_s / self.speed if slowed else passed_s
-
-    def _run(self, passed_s: float) -> None:
-        if self.scaled_time:
-            self._behind_s += passed_s * (1.0 - self.speed)
-            passed_s *= self.speed
-        self.util = self._aim + (self.util - self._aim) * 2.0 ** (-passed_s / self.half_life_s)

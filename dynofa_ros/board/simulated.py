@@ -79,7 +79,7 @@ class SimulatedBoard:
 
     def clock_domains(self) -> tuple[ClockDomain, ...]:
         """The domains as they are now."""
-        return tuple(clock.state() for clock in self._clocks.domains)
+        return tuple([clock.state() for clock in self._clocks.domains])
 
     def apply(
         self, limits: Sequence[ClockLimit], now_s: float, validity_s: float = math.inf

@@ -66,18 +66,16 @@ class Sensors:
         clock_changes: int,
     ) -> BoardState:
         """The reading of sound sensors."""
-        rails = tuple(
-            PowerRail(name, self._power_w(name, meter.shown_w))
-            for name, meter in zip(RAILS, self.meters, strict=True)
-        )
-        zones = (ThermalZone(z.name, self._degc(z.name, degc), z.trip_degc) for z in self._spec.zones)
-        elements = (self._element(now_s, name, use, cores) for name, use in self._uses.items())
+        meters = zip(RAILS, self.meters, strict=True)
+        rails = [PowerRail(name, self._power_w(name, meter.shown_w)) for name, meter in meters]
+        zones = [ThermalZone(z.name, self._degc(z.name, degc), z.trip_degc) for z in self._spec.zones]
+        elements = [self._element(now_s, name, use, cores) for name, use in self._uses.items()]
         return BoardState(
             sequence=self._sequence,
             board=self._spec.name,
             simulated=True,
             emulated_clocks=True,
-            rails=rails,
+            rails=tuple(rails),
             zones=tuple(zones),
             elements=tuple(elements),
             clock_domains=domains,

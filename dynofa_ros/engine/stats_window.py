@@ -40,7 +40,7 @@ class PeriodMeter:
             else:
                 self._start_over(())
         self._times_s.append(received_s)
-        if max(self._shorter, self._longer) == CHANGED_GAPS:
+        if CHANGED_GAPS in (self._shorter, self._longer):
             self._start_over(list(self._times_s)[-CHANGED_GAPS - 1 :])
 
     def _compare(self, gap_s: float) -> None:
@@ -56,9 +56,8 @@ class PeriodMeter:
     @property
     def period_ms(self) -> float:
         """Mean period [ms]; NaN before the second frame."""
-        if len(self._times_s) < 2:
-            return math.nan
-        return (self._times_s[-1] - self._times_s[0]) / (len(self._times_s) - 1) * 1e3
+        gaps = len(self._times_s) - 1
+        return (self._times_s[-1] - self._times_s[0]) / gaps * 1e3 if gaps > 0 else math.nan
 
 
 @dataclass(frozen=True)
@@ -100,13 +99,13 @@ class StatsWindow:
         if not rows:
             nan = math.nan
             return WindowSummary(window_ms, 0, 0, nan, nan, nan, nan, nan if start_s is None else 0.0)
-        latency_ms = sorted(row[0] for row in rows)
-        inference_ms = sorted(row[1] for row in rows)
+        latency_ms = sorted([row[0] for row in rows])
+        inference_ms = sorted([row[1] for row in rows])
         busy_ms = math.fsum(inference_ms)
         return WindowSummary(
             window_ms=window_ms,
             frames=len(rows),
-            deadline_misses=sum(not row[2] for row in rows),
+            deadline_misses=sum([not row[2] for row in rows]),
             latency_p50_ms=_quantile(latency_ms, 0.5),
             latency_p95_ms=_quantile(latency_ms, 0.95),
             latency_max_ms=latency_ms[-1],

@@ -22,9 +22,9 @@ from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.application import ApplicationInfo, StatsView
 from dynofa_ros.manager.arbiter.arbiter import arbitrate
 from dynofa_ros.manager.arbiter.headroom import with_headroom
-from dynofa_ros.manager.arbiter.overheated import with_margin_given_up
+from dynofa_ros.manager.arbiter.overheated import ThermalMargin
 from dynofa_ros.manager.arbiter.problem import ArbiterInput, ArbiterResult
-from dynofa_ros.manager.arbiter.released import with_released_clocks
+from dynofa_ros.manager.arbiter.released import ReleasedClocks
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.decision import ManagerOutput, pins
 from dynofa_ros.manager.issue import Issuer, used_domains
@@ -69,6 +69,7 @@ class Manager:
         """When the clock in force last changed, per domain [s]."""
         self._saving = False
         self._solved: deque[tuple[ArbiterInput, list[float], ArbiterResult]] = deque(maxlen=SOLVED)
+        self._margin = ThermalMargin(lambda posed: ReleasedClocks.of(posed, arbitrate))
         self._phases = Phases()
         self._issuer = Issuer(manager_id, self.config)
 
@@ -259,11 +260,10 @@ class Manager:
 
     def _solve(self, problem: ArbiterInput, bursts: list[float]) -> tuple[ArbiterInput, ArbiterResult]:
         """The choice; one of the last ones where its inputs are the same."""
-        for posed, known_bursts, result in self._solved:
+        for posed, known_bursts, result in reversed(self._solved):
             if known_bursts == bursts and posed == problem:
                 return posed, result
-        chosen = with_margin_given_up(problem, lambda posed: with_released_clocks(posed, arbitrate))
-        result = with_headroom(problem, chosen, bursts, arbitrate)
+        result = with_headroom(problem, self._margin.solve(problem), bursts, arbitrate)
         self._solved.append((problem, bursts, result))
         return problem, result
 
@@ -285,7 +285,7 @@ class Manager:
             return set()
         since_s = now_s - self.config.dwell_s
         changed = {domain for domain, at_s in self._limited_s.items() if at_s > since_s}
-        return changed.union(*(r.domains for r in records if r.surprised(now_s, self.config)))
+        return changed.union(*[r.domains for r in records if r.surprised(now_s, self.config)])
 
     def _problem(
         self,
@@ -301,10 +301,12 @@ class Manager:
         elements = self._board.elements(self._own_busy(records))
         return ArbiterInput(
             applications=tuple(
-                r.as_input(
-                    now_s, self.config, caution, elements, keep, self._phases.of(r.info.name, now_s), wary
-                )
-                for r in records
+                [
+                    r.as_input(
+                        now_s, self.config, caution, elements, keep, self._phases.of(r.info.name, now_s), wary
+                    )
+                    for r in records
+                ]
             ),
             clocks=tables,
             elements=elements,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dynofa_ros.errors import RefusedMessage
+from dynofa_ros.manager.lazy import lazy
 
 FloatArray = npt.NDArray[np.float64]
 PointKey = tuple[str, str]
@@ -62,12 +63,12 @@ class OperatingPoint:
     fixed_ms: tuple[float, ...] = ()
     floor_ms: tuple[float, ...] = ()
 
-    @property
+    @lazy
     def key(self) -> PointKey:
         """Sub-network and placement: what a decision names."""
         return (self.subnet, self.placement)
 
-    @property
+    @lazy
     def domains(self) -> tuple[str, ...]:
         """Clock domains that its time depends on."""
         return tuple(name for name in (self.clock_domain, self.memory_domain) if name)

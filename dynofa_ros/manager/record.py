@@ -49,6 +49,9 @@ class ApplicationRecord:
         self.merits = ArbiterApplication(self.info.name, self.points).merits()
         self.domains = frozenset(domain for point in self.points for domain in point.domains)
         self.elements = frozenset(point.element for point in self.points)
+        self._places = {point.key: index for index, point in enumerate(self.points)}
+        self._cores: Mapping[str, int] = {}
+        self._too_wide: frozenset[int] = frozenset()
 
     def target_or_default(self, config: ManagerConfig) -> QosTarget:
         """The target in force; `latency_ms` NaN means: only keep up with the period."""
@@ -98,9 +101,15 @@ class ApplicationRecord:
         if keep:
             return frozenset(range(len(self.points))) - {self.chosen or 0}
         chosen = self.merits[self.chosen] if blocked and self.chosen is not None else math.inf
-        higher = {i for i, merit in enumerate(self.merits) if merit > chosen}
-        crowded = {i for i, p in enumerate(self.points) if p.threads > cores.get(p.element, 0) > 0}
-        return frozenset(higher | crowded)
+        higher = {i for i, merit in enumerate(self.merits) if merit > chosen} if chosen < math.inf else set()
+        return frozenset(higher | self._crowded(cores))
+
+    def _crowded(self, cores: Mapping[str, int]) -> frozenset[int]:
+        """Points with more threads than there are cores; kept while these stay the same."""
+        if cores != self._cores:
+            crowded = [i for i, p in enumerate(self.points) if p.threads > cores.get(p.element, 0) > 0]
+            self._cores, self._too_wide = cores, frozenset(crowded)
+        return self._too_wide
 
     def percentile(self, config: ManagerConfig) -> float:
         """What is planned for: a target whose objective is accuracy loses all of it with every late frame."""
@@ -152,8 +161,11 @@ class ApplicationRecord:
         }
 
     def _running_index(self) -> int | None:
-        point = named(self.points, *self.measured.point)
-        return None if point is None else self.points.index(point)
+        subnet, placement = self.measured.point
+        if placement:
+            return self._places.get((subnet, placement))
+        point = named(self.points, subnet, placement)
+        return None if point is None else self._places[point.key]
 
     def as_input(
         self,
@@ -175,7 +187,10 @@ class ApplicationRecord:
         least = config.prior_slowdown if self.stale(now_s, config) else 0.0
         surprise = measured.burst if wary and self.surprised(now_s, config) else 1.0
         blocked = caution.upward or bool(self.upward_block(now_s, config))
-        app = ArbiterApplication(
+        above = self._unsustained(config, cores) if caution.unwatched else frozenset()
+        stays = keep and self.dwells(now_s, config) and self.chosen not in above
+        forbidden = self._forbidden(blocked, stays, cores) | above
+        return ArbiterApplication(
             name=self.info.name,
             points=self.points,
             latency_ms=target.latency_ms,
@@ -193,12 +208,8 @@ class ApplicationRecord:
             current=None if self.free else self._running(now_s, config),
             margin=self._margin(config),
             switch_ms=config.switch_ms,
+            forbidden=forbidden if len(forbidden) < len(self.points) else above,
         )
-        above = self._unsustained(config, cores) if caution.unwatched else frozenset()
-        stays = keep and self.dwells(now_s, config) and self.chosen not in above
-        forbidden = self._forbidden(blocked, stays, cores) | above
-        forbidden = forbidden if len(forbidden) < len(self.points) else above
-        return replace(app, forbidden=forbidden) if forbidden else app
 
 
 def _known(value: float, otherwise: float) -> float:

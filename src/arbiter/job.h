@@ -53,6 +53,7 @@ struct DynofaArbiterJob {
   int64_t known, setting, nodes;
   int64_t* entry;
   double* values;
+  double* figures;  // of its entries, as `dynofa_arbiter_evaluate` has them
   // out: smallest bound of what was left out, if any
   int64_t left_out;
   double* bound;

@@ -76,6 +76,7 @@ extern "C" {
 EXPORT int dynofa_arbiter_solve(DynofaArbiterJob* job) {
   if (job->layout->apps < 1 || job->layout->apps > 60) return 1;
   dynofa::solve(*job);
+  if (job->known) dynofa::evaluate(*job, job->entry, job->figures);
   return 0;
 }
 

@@ -18,11 +18,12 @@ class Governor:
 
     def __init__(self, table_mhz: tuple[float, ...]) -> None:
         self.table_mhz = table_mhz
-        self.wanted = len(table_mhz) - 1
+        self.wanted = self._last = len(table_mhz) - 1
 
     def at_least(self, mhz: float) -> int:
         """Index of the lowest clock not below `mhz`; the highest where there is none."""
-        return min(bisect_left(self.table_mhz, mhz - ROUNDING_MHZ), len(self.table_mhz) - 1)
+        index = bisect_left(self.table_mhz, mhz - ROUNDING_MHZ)
+        return index if index < self._last else self._last
 
     def at_most(self, mhz: float) -> int:
         """Index of the highest clock not above `mhz`; the lowest where there is none."""

@@ -58,8 +58,11 @@ def arbitrate(problem: ArbiterInput, node_budget: int = NODE_BUDGET, compiled: b
     question = Question.of(problem)
     kernel = arbiter_kernel.load() if compiled else None
     found = kernel.solve(question, node_budget) if kernel else Search(question, node_budget).run()
-    chosen = _kept_incumbent(_chosen(question, found.setting, found.entries, kernel), kernel)
-    return chosen.result(found.bound, found.nodes)
+    if found.figures is None:
+        best = _chosen(question, found.setting, found.entries, kernel)
+    else:
+        best = Chosen(question, found.setting, found.entries, found.figures)
+    return _kept_incumbent(best, kernel).result(found.bound, found.nodes)
 
 
 def judge(

@@ -7,10 +7,8 @@ they may stop at different choices.
 from __future__ import annotations
 
 import ctypes
-import itertools
 import math
 from array import array
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Union
@@ -33,6 +31,7 @@ CODES = {
 """Numbers as in the kernel."""
 
 
+WIDTH = len(Figures._fields)
 Memory = Union["array[float]", "array[int]", npt.NDArray[Any]]
 
 _LAYOUT_ARRAYS = (
@@ -64,7 +63,7 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("allowance_ms", "code", "concerned", "floor")),
         ("limit_w", ctypes.c_double),
         *((name, ctypes.c_int64) for name in ("known", "setting", "nodes")),
-        *((name, ctypes.c_void_p) for name in ("entry", "values")),
+        *((name, ctypes.c_void_p) for name in ("entry", "values", "figures")),
         ("left_out", ctypes.c_int64),
         ("bound", ctypes.c_void_p),
     )
@@ -92,62 +91,90 @@ class ArbiterKernel:
 
         """
         posed = _Posed.of(question)
-        job, terms = posed.job, len(question.kinds)
+        job = posed.job
         job.budget, job.known, job.nodes, job.left_out = budget, 0, 0, 0
-        entry, values, bound = array("q", bytes(8 * posed.apps)), _zeros(terms), _zeros(terms)
-        job.entry, job.values, job.bound = _address(entry), _address(values), _address(bound)
         if self._solve(ctypes.byref(job)) or not job.known:
             raise RuntimeError(f"the arbiter's kernel finds no choice for {posed.apps} applications")
-        left_out = bound_of(question, values, bound) if job.left_out else None
-        return Found(job.setting, tuple(entry), tuple(values), left_out, job.nodes)
+        left_out = bound_of(question, posed.values, posed.bound) if job.left_out else None
+        entries, values = tuple(posed.entry), tuple(posed.values)
+        return Found(job.setting, entries, values, left_out, job.nodes, posed.read_figures())
 
     def evaluate(self, question: Question, entries: tuple[int, ...]) -> tuple[Figures, ...]:
         """What the entries of a complete choice lead to."""
-        posed, width = _Posed.of(question), len(Figures._fields)
-        entry, figures = array("q", entries), _zeros(width * len(entries))
+        posed, entry = _Posed.of(question), array("q", entries)
         self._evaluate(
-            ctypes.byref(posed.job), ctypes.c_void_p(_address(entry)), ctypes.c_void_p(_address(figures))
+            ctypes.byref(posed.job), ctypes.c_void_p(_address(entry)), ctypes.c_void_p(posed.job.figures)
         )
-        return tuple(Figures(*figures[at : at + width]) for at in range(0, len(figures), width))
+        return posed.read_figures()
 
 
 class _Posed:
     """A question in the kernel's terms; holds the memory that the job points to."""
 
     def __init__(self, question: Question) -> None:
-        problem, layout = question.problem, question.layout
-        self.apps = len(problem.applications)
-        self.laid_out = _OF_LAYOUT.get([layout], (), lambda: _LaidOut(layout))
-        self.arrays: dict[str, Memory] = {
-            "pair": array("d", itertools.chain.from_iterable(parameters(problem, layout.elements))),
-            "app": array("d", itertools.chain.from_iterable(_applications(question))),
-            "current": array("q", _currents(question)),
-            "current_mhz": array("d", [*(table.current_mhz for table in problem.clocks), math.nan]),
-            "background_w": question.background_w,
-            "change_w": question.change_w,
-            "limit": array("d", question.busy_limits),
-            "floor": question.floor,
-            **_terms(question.ranking),
-        }
-        forbidden = forbidden_points(problem, layout)
-        if forbidden:
-            self.arrays["forbidden"] = array("b", bytes(len(layout.app_of)))
-            for point in forbidden:
-                self.arrays["forbidden"][point] = 1
-        if question.coupled:
-            self.arrays["allowance_ms"] = question.allowance_ms
+        problem, layout, coupled = question.problem, question.layout, question.coupled
+        self.apps, terms = len(problem.applications), len(question.kinds)
+        self.entry = array("q", bytes(8 * self.apps))
+        self.values, self.bound = _zeros(terms), _zeros(terms)
+        self.figures = _zeros(self.apps * WIDTH)
+        self.surroundings = _Surroundings.of(question)
+        pairs = parameters(problem, layout.elements)
+        self.pair = array("d", [value for row in pairs for value in row])
+        self.app = array("d", [value for row in _applications(question) for value in row])
+        self.current = array("q", _currents(question))
+        self.forbidden = _forbidden(question)
+        self.allowance_ms = question.allowance_ms if coupled else None
         self.job = _Job(
-            layout=ctypes.pointer(self.laid_out.fields),
-            terms=len(question.kinds),
+            **self.surroundings.addresses,
+            layout=self.surroundings.laid_out.pointer,
+            terms=terms,
             flaws=question.flaws,
+            pair=_address(self.pair),
+            app=_address(self.app),
+            current=_address(self.current),
+            forbidden=_address(self.forbidden) if self.forbidden else None,
+            allowance_ms=_address(self.allowance_ms) if self.allowance_ms is not None else None,
             limit_w=question.limit_w,
-            **{name: _address(memory) for name, memory in self.arrays.items()},
+            entry=_address(self.entry),
+            values=_address(self.values),
+            bound=_address(self.bound),
+            figures=_address(self.figures),
         )
 
     @classmethod
     def of(cls, question: Question) -> _Posed:
         """Kept for the last few questions."""
         return _POSED.get([question], (), lambda: cls(question))
+
+    def read_figures(self) -> tuple[Figures, ...]:
+        """What the kernel wrote last, a row per application."""
+        figures = self.figures.tolist()
+        return tuple([Figures(*figures[at : at + WIDTH]) for at in range(0, len(figures), WIDTH)])
+
+
+class _Surroundings:
+    """All of a question but its applications and its limit of power, in the kernel's terms."""
+
+    def __init__(self, question: Question) -> None:
+        layout, clocks = question.layout, question.problem.clocks
+        self.laid_out = _OF_LAYOUT.get([layout], (), lambda: _LaidOut(layout))
+        self.arrays: dict[str, Memory] = {
+            "current_mhz": array("d", [*(table.current_mhz for table in clocks), math.nan]),
+            "background_w": question.background_w,
+            "change_w": question.change_w,
+            "limit": array("d", question.busy_limits),
+            "floor": question.floor,
+            **_terms(question.ranking),
+        }
+        self.addresses = {name: _address(memory) for name, memory in self.arrays.items()}
+
+    @classmethod
+    def of(cls, question: Question) -> _Surroundings:
+        """Kept for the last few: questions that differ in their applications alone are posed in turn."""
+        problem = question.problem
+        shared = [problem.clocks, problem.elements, problem.power, problem.other_clocks, problem.busy_limits]
+        key = (problem.busy_limit, problem.horizon_s)
+        return _SURROUNDINGS.get([question.layout, question.ranking, *shared], key, lambda: cls(question))
 
 
 class _LaidOut:
@@ -166,17 +193,32 @@ class _LaidOut:
             only_element=_address(self.only_element),
             **{name: _address(values) for name, values in arrays.items()},
         )
+        self.pointer = ctypes.pointer(self.fields)
 
 
 _POSED: Remembered[_Posed] = Remembered(8)
+_SURROUNDINGS: Remembered[_Surroundings] = Remembered(8)
 _OF_LAYOUT: Remembered[_LaidOut] = Remembered(64)
 
 
-def _applications(question: Question) -> Iterator[tuple[float, float, float, float]]:
+def _applications(question: Question) -> list[tuple[float, float, float, float]]:
     """`DynofaArbiterApplication`, one after the other."""
     problem, layout = question.problem, question.layout
-    for app, first in zip(problem.applications, layout.first_point, strict=False):
-        yield app.latency_ms, app.margin, current_merit(app, first, layout), switch_use(problem, app)
+    return [
+        (app.latency_ms, app.margin, current_merit(app, first, layout), switch_use(problem, app))
+        for app, first in zip(problem.applications, layout.first_point, strict=False)
+    ]
+
+
+def _forbidden(question: Question) -> array[int] | None:
+    """1 for each point that is not allowed now; None where all are."""
+    points = forbidden_points(question.problem, question.layout)
+    if not points:
+        return None
+    marks = bytearray(len(question.layout.app_of))
+    for point in points:
+        marks[point] = 1
+    return array("b", marks)
 
 
 @lru_cache(maxsize=64)

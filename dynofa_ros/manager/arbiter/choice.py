@@ -16,12 +16,12 @@ import numpy as np
 
 from dynofa_ros.manager.arbiter.background import background_w, change_w
 from dynofa_ros.manager.arbiter.layout import Layout
-from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.arbiter.settings import IndexArray
 from dynofa_ros.manager.arbiter.tables import Tables, least_alone
 from dynofa_ros.manager.arbiter.waiting import allowances_ms, coupled_elements
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import FloatArray
 
 TOLERANCE = 1e-9

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Kind, Question
-from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.problem import ArbiterResult, Bound
+from dynofa_ros.manager.lazy import lazy
 
 
 class Figures(NamedTuple):
@@ -54,17 +54,17 @@ class Chosen:
         entries = tuple(choice.entry[:, 0].tolist())
         return cls(question, int(choice.setting[0]), entries, figures_of(choice))
 
-    @property
+    @lazy
     def points(self) -> tuple[int, ...]:
         """Index of the point of each application."""
         layout = self.question.layout
         pairs = zip(self.entries, layout.first_point, strict=False)
-        return tuple(int(layout.point[entry]) - first for entry, first in pairs)
+        return tuple([int(layout.point[entry]) - first for entry, first in pairs])
 
     @lazy
     def power_w(self) -> float:
         """Board power [W]; busy time without a model."""
-        return float(self.question.background_w[self.setting]) + sum(f.power_w for f in self.figures)
+        return float(self.question.background_w[self.setting]) + sum([f.power_w for f in self.figures])
 
     @lazy
     def busy(self) -> tuple[float, ...]:
@@ -90,7 +90,8 @@ class Chosen:
     def caps(self) -> tuple[float, float, float]:
         """Terms 1 to 3: forbidden points, power above the budget [W], temperature above the limit [degC]."""
         problem, heat = self.question.problem, self.question.problem.heat
-        forbidden = sum(p in app.forbidden for p, app in zip(self.points, problem.applications, strict=True))
+        pairs = zip(self.points, problem.applications, strict=True)
+        forbidden = sum([point in app.forbidden for point, app in pairs])
         if problem.power is None:
             return float(forbidden), 0.0, 0.0
         excess_degc = heat.offset_degc + heat.degc_per_w * self.power_w - heat.limit_degc if heat else 0.0
@@ -110,7 +111,7 @@ class Chosen:
         return ArbiterResult(
             choices=self.points,
             clocks={domain: float(mhz[self.setting]) for domain, mhz in layout.settings.mhz.items()},
-            violations=tuple(tuple(_violations(figures)) for figures in self.figures),
+            violations=tuple([tuple(_violations(figures)) for figures in self.figures]),
             board_violations=tuple(self._board_violations()),
             latency_ms=tuple(latencies),
             energy_mj=tuple(energies),
@@ -127,8 +128,9 @@ class Chosen:
             yield "power_budget"
         if excess_degc > TOLERANCE:
             yield "temperature"
-        for name, busy in zip(self.question.layout.elements, self.busy, strict=True):
-            if busy > self.question.problem.limit(name) + TOLERANCE:
+        question = self.question
+        for name, busy, limit in zip(question.layout.elements, self.busy, question.busy_limits, strict=True):
+            if busy > limit + TOLERANCE:
                 yield f"busy:{name}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Question
+from dynofa_ros.manager.arbiter.chosen import Figures
 from dynofa_ros.manager.arbiter.problem import Bound
 
 
@@ -19,6 +20,8 @@ class Found:
     bound: Bound | None
     """The first term in which something left out may be better; None: nothing may."""
     nodes: int
+    figures: tuple[Figures, ...] | None = None
+    """What its entries lead to, where that was worked out."""
 
 
 def bound_of(question: Question, values: Sequence[float], left_out: Sequence[float]) -> Bound | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from dynofa_ros.manager.arbiter.arbiter import judge
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterInput, ArbiterResult
@@ -32,22 +33,29 @@ def with_headroom(
     ]
     if not problem.clocks or not result.feasible or not any(wanting):
         return result
-    fixed = tuple(map(_fixed, problem.applications, result.choices))
-    stretched = tuple(map(_stretched, fixed, (b if w else 1.0 for b, w in zip(bursts, wanting, strict=True))))
-    clocks = arbitrate(replace(problem, applications=stretched)).clocks
+    factors = [burst if wants else 1.0 for burst, wants in zip(bursts, wanting, strict=True)]
+    fixed = tuple(map(_fixed, problem.applications, result.choices, factors))
+    clocks = arbitrate(replace(problem, applications=fixed)).clocks
+    if clocks == result.clocks:
+        return result
     kept = judge(problem, result.choices, clocks)
     if kept is None or not kept.feasible:
         return result
     return replace(kept, exact=result.exact, bound=result.bound, nodes=result.nodes)
 
 
-def _fixed(app: ArbiterApplication, choice: int) -> ArbiterApplication:
-    others = frozenset(range(len(app.points))) - {choice}
-    return replace(app, forbidden=others, current=choice)
+@lru_cache(maxsize=256)
+def _others(points: int, choice: int) -> frozenset[int]:
+    """All points but one."""
+    return frozenset(range(points)) - {choice}
 
 
-def _stretched(app: ArbiterApplication, burst: float) -> ArbiterApplication:
-    if burst == 1.0:
-        return app
-    tails = {element: (median, tail * burst) for element, (median, tail) in app.by_element.items()}
-    return replace(app, slowdown_tail=app.slowdown_tail * burst, by_element=tails)
+def _fixed(app: ArbiterApplication, choice: int, burst: float) -> ArbiterApplication:
+    """With its choice alone, whose slow-down has a tail longer by the factor `burst`."""
+    return replace(
+        app,
+        forbidden=_others(len(app.points), choice),
+        current=choice,
+        slowdown_tail=app.slowdown_tail * burst,
+        by_element={element: (median, tail * burst) for element, (median, tail) in app.by_element.items()},
+    )

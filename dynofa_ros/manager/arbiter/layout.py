@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.point_table import Alike, Group, PointTable
 from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.arbiter.settings import IndexArray, LocalSettings, Settings, clocks_of
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import FloatArray
 
 
@@ -70,13 +70,19 @@ class Layout:
     @classmethod
     def of(cls, problem: ArbiterInput) -> Layout:
         """The layout of this problem; kept while points, active power, clocks and cores stay the same."""
+        points = [app.points for app in problem.applications]
+        asked = [problem.clocks, problem.elements, problem.other_clocks, problem.power, *points]
+        return _ASKED.get(asked, (), lambda: cls._of(problem))
+
+    @classmethod
+    def _of(cls, problem: ArbiterInput) -> Layout:
         tables = [PointTable.of(app, problem.power) for app in problem.applications]
-        chosen = {table.domain for table in problem.clocks}
-        others = {name for table in tables for group in table.groups for name in group.domains - chosen}
+        chosen = [table.domain for table in problem.clocks]
+        others = sorted({name for table in tables for name in table.domains}.difference(chosen))
         key = (
-            tuple((table.domain, table.available_mhz, table.full_mhz) for table in problem.clocks),
-            tuple((element.name, element.cores) for element in problem.elements),
-            tuple((name, problem.other_clocks.get(name)) for name in sorted(others)),
+            tuple([(table.domain, table.available_mhz, table.full_mhz) for table in problem.clocks]),
+            tuple([(element.name, element.cores) for element in problem.elements]),
+            tuple([(name, problem.other_clocks.get(name)) for name in others]),
         )
         powers = problem.power.elements if problem.power else None
         return _LAYOUTS.get([*tables, powers], key, lambda: _Builder(problem, tables).build())
@@ -95,6 +101,14 @@ class Layout:
             int(self.base[point] + self.stride[point] * self.local_index[self.local[point], setting])
             for point in points
         )
+
+    @lazy
+    def least_ms(self) -> tuple[tuple[float, ...], ...]:
+        """Inference time without slow-down at the fastest clocks: of every point of each application."""
+        least = np.full(len(self.app_of), math.inf)
+        np.minimum.at(least, self.point, self.time_ms)
+        times_ms = tuple(least.tolist())
+        return tuple(times_ms[first:end] for first, end in itertools.pairwise(self.first_point))
 
     @lazy
     def most_merit(self) -> tuple[float, ...]:
@@ -166,6 +180,7 @@ class Layout:
 
 
 Figures = dict[str, "FloatArray | float"]
+_ASKED: Remembered[Layout] = Remembered(8)
 _LAYOUTS: Remembered[Layout] = Remembered(64)
 _FIGURES: Remembered[Figures] = Remembered(256)
 
@@ -281,7 +296,7 @@ class _Builder:
             self.cores.get(alike.element, 0),
             tuple((name, self.problem.other_clocks.get(name)) for name in sorted(others)),
         )
-        objects = [alike, block.seen, self.problem.power.elements if self.problem.power else None]
+        objects = [alike, block.seen.mhz, self.problem.power.elements if self.problem.power else None]
         return _FIGURES.get(objects, key, lambda: self._evaluated(alike, block.seen))
 
     def _evaluated(self, alike: Alike, seen: LocalSettings) -> Figures:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication
 from dynofa_ros.manager.arbiter.remembered import Remembered
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import BoardPowerModel, FloatArray
 from dynofa_ros.manager.operating_point import ABOVE, OperatingPoint
 
@@ -116,6 +117,11 @@ class PointTable:
     merit: FloatArray
     accuracy: FloatArray
     """0 where it is not known."""
+
+    @lazy
+    def domains(self) -> frozenset[str]:
+        """Clock domains that anything depends on."""
+        return frozenset().union(*[group.domains for group in self.groups])
 
     @classmethod
     def of(cls, app: ArbiterApplication, power: BoardPowerModel | None) -> PointTable:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dynofa_ros.manager.arbiter.lazy import lazy
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import BoardPowerModel
 from dynofa_ros.manager.operating_point import OperatingPoint
 from dynofa_ros.manager.qos import DEFAULT_PERCENTILE, Objective
@@ -53,8 +53,8 @@ class ArbiterApplication:
 
     def merits(self) -> tuple[float, ...]:
         """Accuracy per point; multiply-adds relative to the largest where any accuracy is unknown."""
-        accuracies = tuple(point.accuracy for point in self.points)
-        if not any(math.isnan(accuracy) for accuracy in accuracies):
+        accuracies = tuple([point.accuracy for point in self.points])
+        if not any(map(math.isnan, accuracies)):
             return accuracies
         sizes = [point.macs if point.macs > 0.0 else point.latency_ms for point in self.points]
         return tuple(size / max(sizes) for size in sizes)

@@ -27,13 +27,13 @@ import numpy as np
 from dynofa_ros.manager.arbiter.alone import Alone
 from dynofa_ros.manager.arbiter.choice import TOLERANCE, Choices, Question
 from dynofa_ros.manager.arbiter.found import Found, bound_of
-from dynofa_ros.manager.arbiter.lazy import lazy
 from dynofa_ros.manager.arbiter.order import ahead, before, first, first_per_row, sorted_out
 from dynofa_ros.manager.arbiter.prices import Prices
 from dynofa_ros.manager.arbiter.problem import Bound
 from dynofa_ros.manager.arbiter.prune import within, worthwhile
 from dynofa_ros.manager.arbiter.reach import Reach
 from dynofa_ros.manager.arbiter.settings import IndexArray
+from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import FloatArray
 
 BATCH = 128

@@ -56,20 +56,18 @@ class Settings:
         return known
 
     def _seen_by(self, names: tuple[str, ...]) -> LocalSettings:
-        rows = np.array(list(itertools.product(*(self.available_mhz[name] for name in names))), dtype=float)
-        mhz = {name: rows[:, index] for index, name in enumerate(names)}
+        tables = tuple([(name, self.available_mhz[name]) for name in names])
         index = np.zeros(self.count, dtype=np.intp)
-        for name in names:
-            index = index * len(self.available_mhz[name]) + self.place[name]
-        return LocalSettings(len(rows) if names else 1, mhz, index)
+        for name, available in tables:
+            index = index * len(available) + self.place[name]
+        count = math.prod(len(available) for _, available in tables)
+        return LocalSettings(count, _LOCAL_MHZ.get((), tables, lambda: _local_mhz(tables)), index)
 
     def index_of(self, clocks: Sequence[float]) -> int | None:
         """The setting with these clocks [MHz], one per table; None where there is none."""
         index = 0
         for available, wanted in zip(self.available_mhz.values(), clocks, strict=True):
-            place = next(
-                (i for i, mhz in enumerate(available) if abs(mhz - wanted) <= SAME * abs(wanted)), None
-            )
+            place = available.index(wanted) if wanted in available else _closest(available, wanted)
             if place is None:
                 return None
             index = index * len(available) + place
@@ -82,11 +80,25 @@ class LocalSettings:
 
     count: int
     mhz: dict[str, FloatArray]
+    """The same object for the same tables of these domains, whatever the others are."""
     index: IndexArray
     """Local setting of each setting, shape (settings,)."""
 
 
 _SETTINGS: Remembered[Settings] = Remembered(64)
+_LOCAL_MHZ: Remembered[dict[str, FloatArray]] = Remembered(256)
+
+
+def _local_mhz(tables: tuple[tuple[str, tuple[float, ...]], ...]) -> dict[str, FloatArray]:
+    """The clocks of every combination, by domain."""
+    rows = np.array(list(itertools.product(*(available for _, available in tables))), dtype=float)
+    return {name: rows[:, index] for index, (name, _) in enumerate(tables)}
+
+
+def _closest(available_mhz: Sequence[float], wanted_mhz: float) -> int | None:
+    """Where a table has a clock, as drivers round it; None where it has not."""
+    slack_mhz = SAME * abs(wanted_mhz)
+    return next((i for i, mhz in enumerate(available_mhz) if abs(mhz - wanted_mhz) <= slack_mhz), None)
 
 
 def clocks_of(problem: ArbiterInput, mhz: Mapping[str, FloatArray]) -> dict[str, FloatArray | float]:

@@ -119,7 +119,7 @@ class BoardPowerModel:
 
     def power_w(self, clocks: Mapping[str, float], busy: Mapping[str, float]) -> float:
         """Board power [W] with the share `busy` (0..1) of each element in use."""
-        total = self.base_w + sum(d.at_clock(clocks.get(d.domain, math.nan)) for d in self.domains)
+        total = self.base_w + sum([d.at_clock(clocks.get(d.domain, math.nan)) for d in self.domains])
         for element in self.elements:
             drawn_w = element.idle_w + busy.get(element.element, 0.0) * element.active_w
             total += drawn_w * element.scale_at(clocks.get(element.domain, math.nan))

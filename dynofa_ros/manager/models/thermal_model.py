@@ -141,11 +141,10 @@ class ThermalObserver:
         self.state = self.state.towards(power_w, fast, slow)
         self._free = self._free.towards(power_w, fast, slow)
         keep = (fast, slow, 1.0)
-        for i, row in enumerate(self._variance):
-            for j in range(3):
-                row[j] *= keep[i] * keep[j]
-        self._variance[0][0] += (POWER_ERROR_W * (1.0 - keep[0])) ** 2
-        self._variance[1][1] += (POWER_ERROR_W * (1.0 - keep[1])) ** 2
+        for share, row in zip(keep, self._variance, strict=True):
+            row[:] = [value * (share * other) for value, other in zip(row, keep, strict=True)]
+        self._variance[0][0] += (POWER_ERROR_W * (1.0 - fast)) ** 2
+        self._variance[1][1] += (POWER_ERROR_W * (1.0 - slow)) ** 2
         drifted = min(self._variance[2][2] + OFFSET_DRIFT_DEGC**2 * dt_s, START_OFFSET_DEGC**2)
         self._variance[2][2] = max(drifted, self._variance[2][2])
 
@@ -188,9 +187,8 @@ class ThermalObserver:
             self.state.fast_w + gain[0] * surprise_degc, self.state.slow_w + gain[1] * surprise_degc
         )
         self.offset_degc += gain[2] * surprise_degc
-        for i, row in enumerate(self._variance):
-            for j in range(3):
-                row[j] -= gain[i] * ph[j]
+        for share, row in zip(gain, self._variance, strict=True):
+            row[:] = [value - share * error for value, error in zip(row, ph, strict=True)]
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -50,5 +50,5 @@ class AccuracyFloor:
         """What of a ladder keeps the floor; all of it where the floor does not hold, or not now any more."""
         above = ladder.above(self.accuracy)
         allowed = (PATIENCE if decided else 1.0) * (1.0 - percentile) * self._window
-        holds = self._lates <= allowed and (current is None or above.rank(current) is not None)
+        holds = self._lates <= allowed and (current is None or current.key in above.ranks)
         return above if holds else ladder

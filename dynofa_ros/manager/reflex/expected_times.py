@@ -14,6 +14,22 @@ UNKNOWN_MHZ = (math.nan, math.nan)
 NO_FRAMES: Mapping[str, int] = {}
 
 
+class _Times(dict[PointKey, float]):
+    """Times at these clocks, each worked out when it is asked for first; to be cleared when one changes."""
+
+    def __init__(self, clocks: Mapping[str, tuple[float, float]]) -> None:
+        super().__init__()
+        self.points: Mapping[PointKey, OperatingPoint] = {}
+        self._clocks = clocks
+
+    def __missing__(self, key: PointKey) -> float:
+        point = self.points[key]
+        clocks = {domain: mhz for domain, (mhz, _) in self._clocks.items()}
+        _, full_mhz = self._clocks.get(point.clock_domain, UNKNOWN_MHZ)
+        self[key] = time_ms = point.time_ms(clocks, full_mhz)
+        return time_ms
+
+
 class ExpectedTimes:
     """Profiled inference time of each point at the clocks believed in force [ms], see `OperatingPoint`.
 
@@ -23,10 +39,9 @@ class ExpectedTimes:
     """
 
     def __init__(self) -> None:
-        self.ms: dict[PointKey, float] = {}
-        self._points: dict[PointKey, OperatingPoint] = {}
-        self._domains: dict[PointKey, tuple[str, ...]] = {}
         self._clocks: dict[str, tuple[float, float]] = {}
+        self.ms = _Times(self._clocks)
+        self._domains: dict[PointKey, tuple[str, ...]] = {}
         self._outdated_mhz: dict[str, float] = {}
         """Clocks that were in force when others were announced, until the next reading [MHz]."""
         self._since: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -37,10 +52,9 @@ class ExpectedTimes:
 
     def set_points(self, points: Mapping[PointKey, OperatingPoint]) -> None:
         """Other points, of which no frame has run; the clocks stay."""
-        self._points = dict(points)
+        self.ms.points = dict(points)
         self._domains = {key: point.domains for key, point in points.items()}
         self.ms.clear()
-        self._expect()
         self._since.clear()
         self._running, self._straddles = (), False
 
@@ -61,7 +75,7 @@ class ExpectedTimes:
         if before is not None and _same(before[0], mhz) and _same(before[1], full_mhz):
             return NO_FRAMES
         self._clocks[domain] = (mhz, full_mhz)
-        self._expect()
+        self.ms.clear()
         if before is None or not settable:
             return NO_FRAMES
         self._straddles |= domain in self._running
@@ -76,7 +90,7 @@ class ExpectedTimes:
         self._outdated_mhz[domain] = before_mhz
         self._since.pop(domain, None)
         self._straddles |= domain in self._running
-        self._expect()
+        self.ms.clear()
 
     def start_frame(self, point: OperatingPoint) -> None:
         """A frame of `point` runs from now on."""
@@ -93,12 +107,6 @@ class ExpectedTimes:
         for domain in self._domains[point.key]:
             since = self._since[domain]
             since[element] = since.get(element, 0) + 1
-
-    def _expect(self) -> None:
-        clocks = {domain: mhz for domain, (mhz, _) in self._clocks.items()}
-        for key, point in self._points.items():
-            full_mhz = self.clock(point.clock_domain)[1]
-            self.ms[key] = point.time_ms(clocks, full_mhz)
 
 
 def _same(a: float, b: float) -> bool:

@@ -35,6 +35,8 @@ class FrameLatency:
         """Where the last frame was sent: its newest slow-down tells of the next one there."""
         self._expected_ms = expected_ms
         self._window = window
+        self._fixed_for, self._fixed_ms = math.nan, 0.0
+        """Percentile that `fixed_ms` was asked for since the last frame, NaN for none, and its value."""
         self._ran: dict[str, int] = {}
         """Number of the last frame that an element ran."""
         self._frames = 0
@@ -48,6 +50,7 @@ class FrameLatency:
         self._ran = dict.fromkeys(self.slowdowns, 0)
         self._frames = 0
         self._surprised = False
+        self._fixed_for = math.nan
         self.overhead.reset()
         self.waiting.reset()
 
@@ -67,9 +70,10 @@ class FrameLatency:
         waited_ms = waited_ms if waited_ms >= LEAST_WAIT_MS else 0.0
         excused_ms = queued_ms if self._surprised and 0.0 < queued_ms <= overhead_ms else 0.0
         self.overhead.update(overhead_ms - excused_ms - waited_ms)
-        self.overhead.tail(percentile)  # looked up now, so that the next choice finds all ready
         if waited_ms > 0.0 or len(self.waiting):
             self.waiting.update(waited_ms)
+        self._fixed_for = math.nan
+        self.fixed_ms(percentile)  # looked up now, so that the next choice finds all ready
 
     def take_inference(
         self, point: OperatingPoint, inference_ms: float, queued_ms: float, percentile: float
@@ -92,6 +96,8 @@ class FrameLatency:
         """What another element suffered a window ago says nothing any more: it may be tried again."""
         self._frames += 1
         self._ran[running] = self._frames
+        if len(self._ran) == 1:
+            return
         for element, frame in self._ran.items():
             if self._frames - frame == self._window:
                 self.slowdowns[element].reset()
@@ -100,7 +106,10 @@ class FrameLatency:
 
     def fixed_ms(self, percentile: float) -> float:
         """What comes beside inference: overhead and waiting [ms]."""
-        return self.overhead.tail(percentile) + self.waiting.tail(percentile)
+        if percentile != self._fixed_for:
+            self._fixed_ms = self.overhead.tail(percentile) + self.waiting.tail(percentile)
+            self._fixed_for = percentile
+        return self._fixed_ms
 
     def slowdown_tail(self, element: str, percentile: float) -> float:
         """Slow-down of the next frame; where the last one was sent, what it tells counts."""
@@ -118,10 +127,6 @@ class FrameLatency:
     def inference_ms(self, point: OperatingPoint, percentile: float) -> float:
         """Inference time of the next frame [ms]."""
         return self.slowdown_tail(point.element, percentile) * self._expected_ms[point.key]
-
-    def usual_ms(self, point: OperatingPoint, percentile: float) -> float:
-        """Inference time after a usual frame [ms]."""
-        return self.usual_tail(point.element, percentile) * self._expected_ms[point.key]
 
     def highest(self, ladder: Ladder, left_ms: float, percentile: float) -> int:
         """Rank of the highest point whose inference fits `left_ms`; of the fastest now where none does."""

@@ -19,12 +19,9 @@ class Ladder:
         self.points = tuple(points)
         self.keys: tuple[PointKey, ...] = tuple(point.key for point in self.points)
         self.ranks = {key: rank for rank, key in enumerate(self.keys)}
+        """Place of each point, 0 the lowest."""
         self.top = top or (self.points[-1] if self.points else None)
         self._above: tuple[float, Ladder] = (0.0, self)
-
-    def rank(self, point: OperatingPoint) -> int | None:
-        """Place of a point, 0 the lowest; None where it is not on the ladder."""
-        return self.ranks.get((point.subnet, point.placement))
 
     def above(self, min_accuracy: float) -> Ladder:
         """Without the points below an accuracy floor; unchanged where the decided one is below it."""

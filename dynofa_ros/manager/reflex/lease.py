@@ -21,6 +21,8 @@ class Lease:
         self.until_s = -math.inf
         self.latency_ms = default_latency_ms
         """Target in force [ms]; NaN: none."""
+        self.aims = not math.isnan(default_latency_ms)
+        """Whether there is a target."""
         self.percentile = DEFAULT_PERCENTILE
         self._default_ms = default_latency_ms
         self._keep_up = keep_up
@@ -57,7 +59,7 @@ class Lease:
 
         Without either the share `keep_up` of the period, 0 while that is not known.
         """
-        if not math.isnan(self.latency_ms):
+        if self.aims:
             return self.latency_ms
         if now_s <= self.until_s:
             return math.inf
@@ -66,6 +68,7 @@ class Lease:
     def _settle(self) -> None:
         decided_ms = self.last.target_latency_ms if self.last else self._default_ms
         self.latency_ms = decided_ms if self._heard_ms is None else self._heard_ms
+        self.aims = not math.isnan(self.latency_ms)
 
 
 def check_numbers(decision: SubnetDecision) -> None:

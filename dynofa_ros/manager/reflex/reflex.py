@@ -167,17 +167,18 @@ class Reflex:
         point, straddles = self._points.get(key), self._expected.end_frame()
         if point is None:
             return
-        percentile = self._lease.percentile
-        self._floor.judge(inference_ms + overhead_ms > self._lease.latency_ms)
-        self._latency.take_overhead(overhead_ms, queued_ms, waited_ms, percentile)
+        lease, latency = self._lease, self._latency
+        percentile = lease.percentile
+        self._floor.judge(inference_ms + overhead_ms > lease.latency_ms)
+        latency.take_overhead(overhead_ms, queued_ms, waited_ms, percentile)
         if straddles:
             return
-        if self._latency.take_inference(point, inference_ms, queued_ms, percentile):
+        if latency.take_inference(point, inference_ms, queued_ms, percentile):
             self._expected.count_frame(point)
         if point is self._current:
-            limit_ms = self._lease.limit_ms(self._chose_s)
-            slowdown = self._latency.slowdowns[point.element].tail(percentile)
-            self._strain.after_frame(self._strain_ms(point, limit_ms, self._fixed_ms()), limit_ms, slowdown)
+            limit_ms, usual = lease.limit_ms(self._chose_s), latency.usual_tail(point.element, percentile)
+            need_ms = self._fixed_ms() + usual * self._expected.ms[key]
+            self._strain.after_frame(need_ms - limit_ms, limit_ms, usual)
 
     def pin(self, subnet: str, until_s: float, placement: str = "") -> None:
         """Hold a sub-network until `until_s`, whatever is measured. RefusedMessage: not resident."""
@@ -221,7 +222,7 @@ class Reflex:
 
     def expected_ms(self, key: PointKey) -> float:
         """Profiled inference time at the clocks known [ms]; NaN for an unknown point."""
-        return self._expected.ms.get(key, math.nan)
+        return self._expected.ms[key] if key in self._points else math.nan
 
     def clock(self, domain: str) -> tuple[float, float]:
         """Clock that it believes in force in a domain and the highest one [MHz]; NaN where none was told."""
@@ -268,7 +269,7 @@ class Reflex:
         """The highest point up to `point` that makes up for the wait; the fastest where none does."""
         target_ms, percentile = self._lease.latency_ms, self._lease.percentile
         ladder = self._ladder(now_s)
-        rank = ladder.rank(point)
+        rank = ladder.ranks.get(point.key)
         if rank is None or math.isnan(target_ms) or not len(self.overhead):
             return point
         spent_ms = queued_ms + self.overhead.median() + self.waiting.tail(percentile)
@@ -287,13 +288,15 @@ class Reflex:
         limit_ms, fixed_ms = self._lease.limit_ms(now_s), self._fixed_ms()
         if now_s < self._pace.trusted_until_s and ladder.top is not None and ladder is self._allowed:
             return current if current is ladder.top else self._note("starts with", ladder.top, limit_ms)
-        rank = None if current is None else ladder.rank(current)
+        rank = None if current is None else ladder.ranks.get(current.key)
         best = self._latency.keeping_up(
             ladder, self._latency.highest(ladder, limit_ms - fixed_ms, percentile), self._lease.period_ms
         )
         point = ladder.points[best]
         down = rank is not None and best < rank
-        self._strain.before_frame(self._strain_ms(point, limit_ms, fixed_ms), limit_ms, down)
+        usual = self._latency.usual_tail(point.element, percentile)
+        need_ms = fixed_ms + usual * self._expected.ms[point.key]
+        self._strain.before_frame(need_ms - limit_ms, limit_ms, down)
         if current is None or rank is None:
             return self._note("starts with", point, limit_ms)
         if down:
@@ -316,11 +319,7 @@ class Reflex:
 
     def _fixed_ms(self) -> float:
         """What counts beside inference: overhead and waiting, where there is a target [ms]."""
-        return 0.0 if math.isnan(self._lease.latency_ms) else self._latency.fixed_ms(self._lease.percentile)
-
-    def _strain_ms(self, point: OperatingPoint, limit_ms: float, fixed_ms: float) -> float:
-        """What a point needs beyond the limit after a usual frame [ms]."""
-        return fixed_ms + self._latency.usual_ms(point, self._lease.percentile) - limit_ms
+        return self._latency.fixed_ms(self._lease.percentile) if self._lease.aims else 0.0
 
     def _note(self, verb: str, point: OperatingPoint, limit_ms: float) -> OperatingPoint:
         percentile = self._lease.percentile

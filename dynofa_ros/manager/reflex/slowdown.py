@@ -95,13 +95,14 @@ class TailEstimator:
 
     def _take(self, value: float) -> None:
         self._asked = math.nan
+        samples, rising, window = self._samples, self._sorted, self._window
         self._recent.append(value)
-        self._samples.append(value)
-        insort(self._sorted, value)
-        if self._count == self._window:
-            del self._sorted[bisect_left(self._sorted, self._samples[-self._window - 1])]
-            if len(self._samples) > 4 * self._window:
-                del self._samples[: -self._window]
+        samples.append(value)
+        insort(rising, value)
+        if self._count == window:
+            del rising[bisect_left(rising, samples[-window - 1])]
+            if len(samples) > 4 * window:
+                del samples[:-window]
         else:
             self._count += 1
             self._most = max(self._most, self._count)
@@ -135,12 +136,13 @@ class TailEstimator:
         return self._tail
 
     def _new_tail(self, percentile: float) -> float:
-        quantile = self._quantile(percentile)
-        usual = quantile if percentile == USUAL else self._quantile(USUAL)
-        tail = max(self._fast(usual), quantile)
-        if self._most * (1.0 - min(percentile, USUAL)) < 1.0:
-            tail = max(tail, self.prior)
-        return tail
+        rank, usual_rank = _ranks(percentile, self._count)
+        quantile = self._sorted[rank] if rank >= 0 else -math.inf
+        usual = self._sorted[usual_rank] if usual_rank >= 0 else -math.inf
+        fast = self._fast(usual)
+        tail = fast if fast > quantile else quantile
+        known = self._most * (1.0 - percentile if percentile < USUAL else 1.0 - USUAL) >= 1.0
+        return tail if known else max(tail, self.prior)
 
     def interval(self, percentile: float) -> tuple[float, float]:
         """Between which values the true quantile lies with 90 % confidence; NaN before the first sample.
@@ -160,7 +162,7 @@ class TailEstimator:
         recent = sorted(self._recent)
         if len(recent) < RECENT:
             return self._fast_at_first(recent, usual)
-        median, largest = recent[-2:]
+        _, median, largest = recent
         two_are_slow = median > usual > -math.inf
         return max(median, min(largest, LEAP * median)) if two_are_slow else median
 
@@ -194,6 +196,12 @@ class TailEstimator:
 def _rank(percentile: float, n: int) -> int:
     """Place of x_(k + 1) among n rising values, see `TailEstimator`; below 0 where there are too few."""
     return n - 1 - max(1, math.floor((1.0 - percentile) * (n + 1) + 1e-9) - 1)
+
+
+@lru_cache(maxsize=4096)
+def _ranks(percentile: float, n: int) -> tuple[int, int]:
+    """The same, and that of what is usual."""
+    return _rank(percentile, n), _rank(USUAL, n)
 
 
 class _Memory:

@@ -30,7 +30,8 @@ class Strain:
     def after_frame(self, strain_ms: float, limit_ms: float, slowdown: float) -> None:
         """Strain of the point that just ran, below 0 where it fits, and the slow-down after it."""
         leapt = slowdown > LEAP * self._slowdown
-        self._slowdown = slowdown if leapt else min(slowdown, self._slowdown)
+        if leapt or slowdown < self._slowdown:
+            self._slowdown = slowdown
         self._told = self._note(strain_ms, limit_ms)
         if leapt and not self._told:
             self.calls += 1

@@ -88,7 +88,7 @@ class BoardView:
             self._power.take(state.power_w, self._clock_domains, self._elements, own_busy, now_s)
             self._thermal.take(self._hottest_degc(now_s), self._power.power_w, now_s)
         refused = self.watch.take(self._domains(), now_s)
-        self._choices = self._to_choose_from(state)
+        self._choices = self._to_choose_from(state, self._clock_domains is before)
         return refused or previous is None or choices != self._choices
 
     def _note_clocks(self, before: tuple[ClockDomain, ...], now_s: float) -> None:
@@ -153,11 +153,12 @@ class BoardView:
         """
         held, wanted = frozenset(hold), frozenset(used)
         known_ms = self.models.actuation_ms if self.models else {}
-        return tuple(
-            self._table(d, limits.get(d.name, math.nan), d.name in held, known_ms.get(d.name, actuation_ms))
-            for d in self._domains()
-            if d.writable and d.name in wanted and _clocks(d)
-        )
+        tables = []
+        for d in self._domains():
+            if d.writable and d.name in wanted and _clocks(d):
+                limit_mhz, change_ms = limits.get(d.name, math.nan), known_ms.get(d.name, actuation_ms)
+                tables.append(self._table(d, limit_mhz, d.name in held, change_ms))
+        return tuple(tables)
 
     def _table(self, domain: ClockDomain, limit_mhz: float, hold: bool, change_ms: float) -> ClockTable:
         name, full_mhz = domain.name, _clocks(domain)[-1]
@@ -184,8 +185,10 @@ class BoardView:
         if self.state is None:
             return ()
         return tuple(
-            ArbiterElement(e.name, e.cores, self._others.share(e, own_busy.get(e.name, 0.0)), exclusive=True)
-            for e in self._elements
+            [
+                ArbiterElement(e.name, e.cores, self._others.share(e, own_busy.get(e.name, 0.0)), True)
+                for e in self._elements
+            ]
         )
 
     def cores(self) -> dict[str, int]:
@@ -230,11 +233,13 @@ class BoardView:
         previous = self.state
         if previous and (previous.board, previous.clock_domains) == (state.board, state.clock_domains):
             return self._clock_domains
-        domains = tuple(_sane(domain) for domain in _unique(state.clock_domains))
+        domains = tuple([_sane(domain) for domain in _unique(state.clock_domains)])
         read = {d.name: d for d in domains if d.available_mhz}
-        if self.state is None or self.state.board != state.board:
+        if previous is None or previous.board != state.board:
             return domains
         lost = [replace(d, current_mhz=math.nan) for d in self._domains() if d.name not in read]
+        if not lost and len(read) == len(domains):
+            return domains
         others = [d for d in domains if not d.available_mhz]
         known = {d.name for d in lost}
         return (*read.values(), *lost, *(d for d in others if d.name not in known))
@@ -244,18 +249,18 @@ class BoardView:
         read = _unique(state.elements)
         if self.state is None or self.state.board != state.board:
             return read
-        names = {element.name for element in read}
-        return (*read, *(replace(e, load=math.nan) for e in self._elements if e.name not in names))
+        names = [element.name for element in read]
+        lost = [replace(e, load=math.nan) for e in self._elements if e.name not in names]
+        return (*read, *lost) if lost else read
 
     def unread(self, domain: str, since_s: float) -> bool:
         """Whether the clock of a domain was not read any more after `since_s`."""
         return self._read_s.get(domain, -math.inf) < since_s
 
-    def _to_choose_from(self, state: BoardState) -> tuple[object, ...]:
+    def _to_choose_from(self, state: BoardState, same_domains: bool) -> tuple[object, ...]:
         """What a change of is answered at once."""
-        domains = [(d.name, d.writable, d.available_mhz, str(d.cap_mhz)) for d in self._domains()]
-        cores = [(e.name, e.cores) for e in state.elements]
-        return (state.board, state.throttling, domains, cores)
+        domains = self._choices[0] if same_domains and self._choices else _offered(self._domains())
+        return (domains, state.board, state.throttling, [(e.name, e.cores) for e in state.elements])
 
     def _hottest_degc(self, now_s: float) -> float:
         return self._zones.hottest_degc(now_s)
@@ -263,16 +268,25 @@ class BoardView:
     def _trip_degc(self, config: ManagerConfig | None) -> float:
         """The first trip point: of the zones, else of the configuration, else of the board's model."""
         modelled_degc = self.models.trip_degc if self.models else math.nan
-        known = (self._zones.trip_degc, config.trip_degc if config else math.nan, modelled_degc)
-        return next((degc for degc in known if math.isfinite(degc)), math.nan)
+        for degc in (self._zones.trip_degc, config.trip_degc if config else math.nan):
+            if math.isfinite(degc):
+                return degc
+        return modelled_degc if math.isfinite(modelled_degc) else math.nan
 
 
 def _unique(items: tuple[Named, ...]) -> tuple[Named, ...]:
     """Items by name, of equal ones the first."""
+    if len({item.name for item in items}) == len(items):
+        return items
     by_name: dict[str, Named] = {}
     for item in items:
         by_name.setdefault(item.name, item)
-    return items if len(by_name) == len(items) else tuple(by_name.values())
+    return tuple(by_name.values())
+
+
+def _offered(domains: Iterable[ClockDomain]) -> list[tuple[object, ...]]:
+    """What may be chosen of them."""
+    return [(d.name, d.writable, d.available_mhz, d.cap_mhz if d.cap_mhz > 0.0 else 0.0) for d in domains]
 
 
 def _sane(domain: ClockDomain) -> ClockDomain:
@@ -295,10 +309,16 @@ def _allowed(
     domain: ClockDomain, limit_mhz: float, ceiling_mhz: float, hold: bool
 ) -> tuple[tuple[float, ...], float]:
     """Clocks that may be chosen, and the limit in force as far as these go [MHz]."""
-    everything = _clocks(domain)
     cap_mhz = min(domain.cap_mhz if domain.cap_mhz > 0.0 else math.inf, ceiling_mhz)
-    allowed = tuple(mhz for mhz in everything if mhz <= cap_mhz * (1.0 + SAME)) or everything[:1]
+    return _within(_clocks(domain), cap_mhz, limit_mhz, hold)
+
+
+@lru_cache(maxsize=256)
+def _within(
+    everything: tuple[float, ...], cap_mhz: float, limit_mhz: float, hold: bool
+) -> tuple[tuple[float, ...], float]:
+    allowed = tuple([mhz for mhz in everything if mhz <= cap_mhz * (1.0 + SAME)]) or everything[:1]
     limit_mhz = min(limit_mhz, allowed[-1])
     if hold and not math.isnan(limit_mhz):
-        allowed = tuple(mhz for mhz in allowed if mhz >= limit_mhz - 1e-3)
+        allowed = tuple([mhz for mhz in allowed if mhz >= limit_mhz - 1e-3])
     return allowed, limit_mhz

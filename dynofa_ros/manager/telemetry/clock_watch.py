@@ -47,7 +47,9 @@ class ClockWatch:
             watched = self._watched[domain]
             watched.wanted_mhz, watched.since_s, watched.above = math.nan, math.inf, False
         for domain, mhz in pins.items():
-            watched = self._watched.setdefault(domain, _Watched())
+            if domain not in self._watched:
+                self._watched[domain] = _Watched()
+            watched = self._watched[domain]
             if watched.wanted_mhz != mhz:
                 watched.wanted_mhz, watched.since_s = mhz, now_s
 

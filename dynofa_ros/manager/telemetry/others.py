@@ -42,7 +42,9 @@ class OthersLoad:
 
     def share(self, element: Element, own: float) -> float:
         """Take a reading beside the applications' `own` busy share; the share of others in steps."""
-        load = self._loads.setdefault(element.name, _Load(Sticky(0.0, STEP)))
+        load = self._loads.get(element.name)
+        if load is None:
+            load = self._loads[element.name] = _Load(Sticky(0.0, STEP))
         if math.isfinite(element.load):
             total = min(max(element.load, 0.0), 1.0)
             measured = max(total - own, 0.0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynofa_ros.board.state import ThermalZone
 
@@ -20,10 +20,11 @@ EXTERNAL_S = 5.0
 """How long a temperature from elsewhere counts."""
 
 
-@dataclass
-class _Moved:
-    degc: float = math.nan
-    moved_s: float = -math.inf
+class _Moved(NamedTuple):
+    """A reading, and since when it is that."""
+
+    degc: float
+    moved_s: float
 
 
 class ThermalZones:
@@ -40,11 +41,12 @@ class ThermalZones:
         if not same_board:
             self._trips_degc.clear()
             self._moved.clear()
-        self._degc = {}
+        degc: dict[str, float] = {}
         for zone in zones:
-            self._degc.setdefault(zone.name, zone.temperature_degc)
+            degc.setdefault(zone.name, zone.temperature_degc)
             if 0.0 < zone.trip_degc < HOTTEST_DEGC:
                 self._trips_degc[zone.name] = zone.trip_degc
+        self._degc = {name: t for name, t in degc.items() if COLDEST_DEGC < t < HOTTEST_DEGC}
 
     def take_external(self, degc: float, now_s: float) -> None:
         """Take a temperature from elsewhere."""
@@ -57,19 +59,17 @@ class ThermalZones:
 
     def hottest_degc(self, now_s: float) -> float:
         """The hottest zone that moves; NaN where none is read."""
-        readings = dict(self._degc)
-        if now_s - self._external_s <= EXTERNAL_S:
-            readings[""] = self._external_degc
-        readings = {name: t for name, t in readings.items() if COLDEST_DEGC < t < HOTTEST_DEGC}
-        for name, degc in readings.items():
-            zone = self._moved.setdefault(name, _Moved())
-            if zone.degc != degc:
-                zone.degc, zone.moved_s = degc, now_s
-        newest_s = max((self._moved[name].moved_s for name in readings), default=-math.inf)
-        moving = now_s - newest_s <= MOVING_S
-        believed = [
-            degc
-            for name, degc in readings.items()
-            if not (moving and now_s - self._moved[name].moved_s > STILL_S)
-        ]
-        return max(believed, default=math.nan)
+        zones = [self._note(name, degc, now_s) for name, degc in self._degc.items()]
+        outside = now_s - self._external_s <= EXTERNAL_S
+        if outside and COLDEST_DEGC < self._external_degc < HOTTEST_DEGC:
+            zones.append(self._note("", self._external_degc, now_s))
+        if any(now_s - zone.moved_s <= MOVING_S for zone in zones):
+            zones = [zone for zone in zones if now_s - zone.moved_s <= STILL_S]
+        return max([zone.degc for zone in zones], default=math.nan)
+
+    def _note(self, name: str, degc: float, now_s: float) -> _Moved:
+        """Note whether a zone moves."""
+        zone = self._moved.get(name)
+        if zone is None or zone.degc != degc:
+            zone = self._moved[name] = _Moved(degc, now_s)
+        return zone

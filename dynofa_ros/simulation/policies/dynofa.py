@@ -5,7 +5,6 @@ What the nodes exchange over ROS takes `MESSAGE_S` here; the rates are the nodes
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -40,6 +39,8 @@ class Perception:
         self._period = PeriodMeter()
         self._counters = FrameCounters()
         self._received_s = now_s
+        self.heard_calls = 0
+        """How often its reflex called for the manager when statistics were last sent for that."""
 
     def hear_target(self, target: QosTarget) -> None:
         """A target as published."""
@@ -65,8 +66,7 @@ class Perception:
         queued_ms = (frame.chosen_s - frame.received_s) * 1e3
         self.reflex.update(key, inference_ms, latency_ms - inference_ms, queued_ms, frame.waited_ms)
         target_ms = self.reflex.target_latency_ms(frame.end_s)
-        met = math.isnan(target_ms) or latency_ms <= target_ms
-        self._window.add(latency_ms, inference_ms, met, frame.end_s)
+        self._window.add(latency_ms, inference_ms, not latency_ms > target_ms, frame.end_s)
         self._counters.infer(key)
 
     def snapshot(self, now_s: float) -> InferenceStats:
@@ -136,19 +136,17 @@ class DynofaPolicy(Policy):
     def choose(self, name: str) -> OperatingPoint:
         """The reflex chooses; statistics follow at once where it had to give way."""
         node = self._nodes[name]
-        calls = node.reflex.calls
         point = node.choose(self.world.now_s)
-        if node.reflex.calls > calls:
-            self._publish_stats(node)
+        if node.reflex.calls > node.heard_calls:
+            self._call(node)
         return point
 
     def on_result(self, name: str, frame: FrameOutcome) -> None:
         """The reflex learns, and may call for the manager."""
         node = self._nodes[name]
-        calls = node.reflex.calls
         node.finished(frame)
-        if node.reflex.calls > calls:
-            self._publish_stats(node)
+        if node.reflex.calls > node.heard_calls:
+            self._call(node)
 
     # Messages
 
@@ -163,6 +161,10 @@ class DynofaPolicy(Policy):
         self._decide(lambda manager, now_s: manager.on_application(node.info, now_s))
         target = node.target
         self._decide(lambda manager, now_s: manager.on_target(target, now_s))
+
+    def _call(self, node: Perception) -> None:
+        node.heard_calls = node.reflex.calls
+        self._publish_stats(node)
 
     def _publish_stats(self, node: Perception) -> bool:
         if self._nodes.get(node.info.name) is not node:

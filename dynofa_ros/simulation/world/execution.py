@@ -85,7 +85,7 @@ class Machine:
 
     def _begin(self, element: str) -> None:
         server = self._servers[element]
-        while (job := server.next()) is not None:
+        while server.waiting and (job := server.next()) is not None:
             frame = job.frame
             frame.start_s = self.now_s + job.switch_s
             frame.waited_ms = (frame.start_s - frame.chosen_s) * 1e3
@@ -99,24 +99,24 @@ class Machine:
 
     def _occupied_s(self, job: Job, server: Server) -> float:
         """How long all of a running job takes at the pace of now [s]; the board knows that it runs."""
-        point = job.point
-        slowdown = self._slowdowns.get(server.name, 1.0)
+        point, element = job.point, server.name
+        slowdown = self._slowdowns.get(element, 1.0)
         key = (id(point), self._mhz, slowdown, self._bandwidth_gbps)
         known = self._parts.get(key)
         if known is None:
             known = (*self._law.parts(point, self.clocks, slowdown, self._bandwidth_gbps), point)
             self._parts[key] = known
         time_ms, busy_share, _ = known
-        self.board.occupy(server.name, job.frame.application, self._share(job), busy_share)
-        return job.switch_s + time_ms / 1e3 * job.factor * self._crowding(server)
+        share, crowding = (self._share(job), self._crowding(server)) if element == CPU else (1.0, 1.0)
+        self.board.occupy(element, job.frame.application, share, busy_share)
+        return job.switch_s + time_ms / 1e3 * job.factor * crowding
 
     def _crowding(self, server: Server) -> float:
-        """Factor where fewer cores are left than threads run."""
-        return max(1.0, server.threads() / self.board.cores()) if server.name == CPU else 1.0
+        """Factor where fewer CPU cores are left than threads run."""
+        return max(1.0, server.threads() / self.board.cores())
 
     def _share(self, job: Job) -> float:
-        if job.point.element != CPU:
-            return 1.0
+        """Share of the CPU that a job's threads occupy."""
         return min(1.0, max(1, job.point.threads) / self._all_cores)
 
     # What happens from outside

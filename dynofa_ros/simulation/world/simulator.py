@@ -117,7 +117,7 @@ class Simulator:
         heap, machine, end_s = self._heap, self._machine, self._end_s
         while True:
             at_s = heap[0][0]  # never empty: readings go on
-            if machine.advance_to(min(at_s, end_s)):
+            if machine.advance_to(at_s if at_s < end_s else end_s):
                 continue  # what runs may end earlier now
             if at_s > end_s:
                 break
@@ -256,7 +256,8 @@ class Simulator:
         self._machine.put(Job(frame, point, app.factors[frame.index - app.first], switch_s))
 
     def _foresee_end(self, at_s: float, job: Job) -> None:
-        self._push(at_s, RESULT, self._end, (job, job.version))
+        self._sequence += 1
+        heapq.heappush(self._heap, (at_s, RESULT, self._sequence, self._end, (job, job.version)))
 
     def _end(self, ended: tuple[Job, int]) -> None:
         job, version = ended
@@ -270,7 +271,8 @@ class Simulator:
         app = self._applications[frame.application]
         app.busy = False
         self._policy.on_result(frame.application, frame)
-        self._take(app)
+        if app.slot is not None:
+            self._take(app)
         machine.go_on(job.point.element)
 
     # Readings and records
