@@ -279,7 +279,7 @@ def test_missing_statistics_are_said_and_end_with_the_next_ones():
     world.target()
     assert world.run(2.0).status.remarks == ""
     world.send_stats = False
-    assert world.run(4.0).status.remarks.startswith("no statistics of 'front' for 4.")
+    assert world.run(4.0).status.remarks.startswith("nothing usable for 4.")
     world.send_stats = True
     assert world.run(0.4).status.remarks == ""
 

@@ -172,6 +172,33 @@ def test_a_domain_without_a_request_is_not_watched():
     assert watch.ceiling_mhz("gpu") == math.inf
 
 
+def test_a_clock_that_was_refused_is_asked_for_again_when_it_is_needed_again():
+    front = machine(lifetime_s=4.0)
+    front.granted_mhz = front.mhz = 600.0
+    front.run(4.0)  # refused, then the target lapses
+    front.granted_mhz = math.inf
+    front.take(front.manager.on_target(QosTarget("front", 10.0), front.now_s))
+    assert front.limit().max_mhz == 1000.0
+    assert front.run(3.0).status.applications[0].subnet == "large"
+
+
+def test_a_clock_that_is_not_read_is_said():
+    front = machine()
+    front.read_mhz = math.nan
+    assert "clock" not in front.status.remarks
+    assert "the clock of gpu is not read" in front.run(0.3).status.remarks
+    front.read_mhz = None
+    assert "clock" not in front.run(0.3).status.remarks
+
+
+def test_a_cap_below_the_lowest_clock_asks_for_the_lowest():
+    watch = ClockWatch()
+    watch.want({"gpu": 300.0}, 0.0)
+    gpu = ClockDomain("gpu", 300.0, 300.0, 1000.0, cap_mhz=0.5, available_mhz=GPU_MHZ, writable=True)
+    assert not any(watch.take([gpu], now_s) for now_s in (0.1, 1.0, 2.0))
+    assert watch.words() == ""
+
+
 def test_a_ceiling_is_tried_again_after_a_while_and_later_each_time():
     watch = ClockWatch()
     refusals = []

@@ -26,6 +26,12 @@ def sent(world, **fields):
     world.take(world.manager.step(world.now_s))
 
 
+def reported(world, **fields):
+    """As `sent`, with a reading of the board."""
+    sent(world, **fields)
+    world.take(world.manager.on_board_state(world.board.read(world.now_s), world.now_s))
+
+
 def settled(**config):
     world = World("front", **config)
     world.target(latency_ms=12.0)
@@ -83,6 +89,54 @@ def test_one_report_of_a_faster_machine_lowers_nothing():
     sent(world, slowdown=0.06, slowdown_tail=0.06)
     world.run(2.0)
     assert (world.subnet(), world.max_mhz()) == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"slowdown_tail": 300.0}, "slowdown_tail = 300"),
+        ({"slowdown_tail": -1.0}, "slowdown_tail = -1"),
+        ({"overhead_ms": math.inf}, "overhead_ms = inf"),
+        ({"element": "npu"}, "element = 'npu'"),
+    ],
+)
+def test_absurd_statistics_are_said_allow_no_upward_move_and_end_with_the_next_good_ones(fields, words):
+    world = World("front")
+    world.slowdown["front"] = 2.0
+    world.target(latency_ms=25.0)
+    assert world.run(3.0).subnet() == "middle"
+    for count in range(1, 20):
+        reported(world, **{"slowdown": 1.0, "slowdown_tail": 1.0, **fields})
+        words_now = f"absurd statistics ({words}; {count} so far) of 'front': no upward moves"
+        assert words_now in world.status.remarks
+        assert world.subnet() in ("middle", "small")
+    world.slowdown["front"] = 1.0
+    assert world.run(4.0).status.remarks == ""
+    assert world.subnet() == "large"
+
+
+def test_a_slow_down_beyond_what_is_measured_counts_as_the_largest():
+    world = settled()
+    for _ in range(3):
+        sent(world, slowdown=500.0, slowdown_tail=500.0)
+    assert not world.status.feasible
+    assert world.status.applications[0].slowdown_tail == pytest.approx(200.0, rel=0.02)
+
+
+def test_a_slow_down_counts_although_its_overhead_is_not_known():
+    world = World("front")
+    world.target(latency_ms=25.0)
+    sent(world, slowdown=3.0, slowdown_tail=3.0, overhead_ms=math.nan)
+    assert world.status.applications[0].slowdown_tail == pytest.approx(3.0, rel=0.02)
+    assert "absurd" not in world.status.remarks
+
+
+def test_statistics_without_a_slow_down_are_missed_after_a_while():
+    world = World("front")
+    world.target(latency_ms=25.0)
+    for _ in range(30):
+        reported(world, slowdown=math.nan, slowdown_tail=math.nan)
+    assert world.status.remarks.startswith("nothing usable for 6.0 s in the statistics of 'front'")
 
 
 def test_much_slower_frames_are_answered_before_the_next_step():

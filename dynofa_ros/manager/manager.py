@@ -233,11 +233,8 @@ class Manager:
         self._board.watch.want({} if self.config.dry_run else pins(output.status.clocks), now_s)
 
     def _silent(self, now_s: float) -> list[str]:
-        return [
-            f"no statistics of {name!r} for {now_s - record.measured.fresh_s:.1f} s: no upward moves of it"
-            for name, record in self._records.items()
-            if record.measured.fresh_s > -math.inf and record.stale(now_s, self.config)
-        ]
+        words = ((name, record.unmeasured(now_s, self.config)) for name, record in self._records.items())
+        return [f"{what} of {name!r}: no upward moves of it" for name, what in words if what]
 
     def _contested(self, now_s: float) -> list[str]:
         return [

@@ -45,6 +45,7 @@ class ApplicationRecord:
     """Since when the reflex runs something smaller than decided."""
 
     def __post_init__(self) -> None:
+        self.joined_s = self.seen_s
         self.points = undominated(self.info.operating_points)
         self.merits = ArbiterApplication(self.info.name, self.points).merits()
         self.domains = frozenset(domain for point in self.points for domain in point.domains)
@@ -122,6 +123,16 @@ class ApplicationRecord:
         high = self.measured.tail_interval[1] / self.measured.slowdown_tail - 1.0
         return min(max(high, config.margin), LARGEST_MARGIN) if high > config.margin else config.margin
 
+    def unmeasured(self, now_s: float, config: ManagerConfig) -> str:
+        """What is wrong with its statistics, in words; "" where nothing is."""
+        measured = self.measured
+        since_s = max(measured.fresh_s, self.joined_s)
+        if measured.refused:
+            return f"absurd statistics ({measured.refused}; {measured.ignored} so far)"
+        if now_s - since_s <= config.stats_timeout_s:
+            return ""
+        return f"nothing usable for {now_s - since_s:.1f} s in the statistics"
+
     def stale(self, now_s: float, config: ManagerConfig) -> bool:
         """Whether measurements are too old, or there were none yet."""
         return now_s - self.measured.fresh_s > config.stats_timeout_s
@@ -130,7 +141,7 @@ class ApplicationRecord:
         """Why no upward move is allowed now: "dwell", "telemetry" or ""."""
         if self.free or self.chosen is None:
             return ""
-        if self.stale(now_s, config) or self.measured.contested(now_s):
+        if self.stale(now_s, config) or self.measured.contested(now_s) or self.measured.refused:
             return "telemetry"
         return "dwell" if now_s - self.changed_s < config.dwell_s else ""
 

@@ -1,10 +1,10 @@
 """Whether the board does what was decided: clocks that are read back elsewhere for longer than actuation.
 
-A domain that stays below its pin counts as capped at what is read: nothing is planned that needs more. The
-request stays, so the cap ends with the first reading above it. Where less is requested meanwhile, the cap is
-tried again after a while, each time twice as long. A domain that stays above its pin is planned with as it
-is read or higher, whatever is requested: whether it runs there or its reading is stuck, slow-downs refer to
-that. A pin that is no clock of the domain any more is forgotten.
+A domain that stays below its pin counts as capped at what is read: nothing is planned that needs more. As
+long as all of it is needed the request stays, so the cap ends with the first reading above it. Where less is
+requested meanwhile, the cap is tried again after a while, each time twice as long. A domain that stays above
+its pin is planned with as it is read or higher, whatever is requested: whether it runs there or its reading
+is stuck, slow-downs refer to that. A pin that is no clock of the domain any more is forgotten.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class _Watched:
     """Of what is wanted the part that caps from outside allow."""
     since_s: float = math.inf
     read_mhz: float = math.nan
+    unread: bool = False
     ceiling_mhz: float = math.inf
+    refused_mhz: float = math.nan
+    """What was wanted when the ceiling was found."""
     retry_s: float = RETRY_S
     retry_at_s: float = math.inf
     above: bool = False
@@ -69,20 +72,21 @@ class ClockWatch:
             self._watched[domain.name] = _Watched()
             return True
         read_mhz, wanted_mhz = domain.current_mhz, watched.wanted_mhz
-        watched.read_mhz = read_mhz
-        if not 0.0 < read_mhz < math.inf:
+        watched.read_mhz, watched.unread = read_mhz, not 0.0 < read_mhz < math.inf
+        if watched.unread:
             return False
         if read_mhz > watched.ceiling_mhz * (1.0 + TOLERANCE):
             watched.ceiling_mhz, watched.retry_s = math.inf, RETRY_S
         elif now_s > watched.retry_at_s and wanted_mhz < watched.ceiling_mhz * (1.0 + TOLERANCE):
             watched.ceiling_mhz = math.inf
-        expected_mhz = min(wanted_mhz, domain.cap_mhz if domain.cap_mhz > 0.0 else math.inf)
+        expected_mhz = min(wanted_mhz, _cap_mhz(domain))
         if expected_mhz != watched.expected_mhz:
             watched.expected_mhz, watched.since_s = expected_mhz, now_s
         overdue = now_s - watched.since_s > REFUSED_AFTER_S
         watched.above = overdue and read_mhz > expected_mhz * (1.0 + TOLERANCE)
         if overdue and read_mhz < expected_mhz * (1.0 - TOLERANCE) and read_mhz < watched.ceiling_mhz:
-            watched.ceiling_mhz, watched.retry_at_s = read_mhz, now_s + watched.retry_s
+            watched.ceiling_mhz, watched.refused_mhz = read_mhz, wanted_mhz
+            watched.retry_at_s = now_s + watched.retry_s
             watched.retry_s = min(2.0 * watched.retry_s, LONGEST_RETRY_S)
         return watched.ceiling_mhz != before
 
@@ -92,7 +96,7 @@ class ClockWatch:
         return watched.ceiling_mhz if watched else math.inf
 
     def request_mhz(self, domain: str, planned_mhz: float) -> float:
-        """What to request for a planned clock: while the board does not obey, what was wanted before.
+        """What to request for a planned clock: while the board does not obey, what it refused.
 
         Where it is faster than that, more is requested only if more than it does is planned.
         """
@@ -102,7 +106,7 @@ class ClockWatch:
         if watched is None or not watched.ceiling_mhz < math.inf:
             return planned_mhz
         at_ceiling = planned_mhz >= watched.ceiling_mhz * (1.0 - TOLERANCE)
-        return max(planned_mhz, watched.wanted_mhz) if at_ceiling else planned_mhz
+        return max(planned_mhz, watched.refused_mhz) if at_ceiling else planned_mhz
 
     def fixed_mhz(self, domain: str) -> float:
         """Clock that is read of a domain that is faster than decided; NaN elsewhere."""
@@ -121,10 +125,20 @@ class ClockWatch:
             for name, w in self._watched.items()
             if w.above
         ]
-        return "; ".join([*capped, *fast])
+        unread = [
+            f"the clock of {name} is not read"
+            for name, w in self._watched.items()
+            if w.unread and not math.isnan(w.wanted_mhz)
+        ]
+        return "; ".join([*capped, *fast, *unread])
 
 
 def _has(domain: ClockDomain, wanted_mhz: float) -> bool:
     """Whether a domain has a clock; one whose table is not read may."""
     table = domain.available_mhz
     return not table or any(abs(mhz - wanted_mhz) <= TOLERANCE * wanted_mhz for mhz in table)
+
+
+def _cap_mhz(domain: ClockDomain) -> float:
+    """The cap from outside; no domain goes below its lowest clock for it."""
+    return max([domain.cap_mhz, *domain.available_mhz[:1]]) if domain.cap_mhz > 0.0 else math.inf

@@ -15,7 +15,7 @@ LEAP = 1.2
 SLACK = 0.01
 """Share by which a value that decisions rest on may exceed what was measured."""
 OVERHEAD_STEP_MS = 0.1
-LEAST_SLOWDOWN, LARGEST_SLOWDOWN = 0.05, 200.0
+LEAST_SLOWDOWN, LARGEST_SLOWDOWN, LARGEST_MS = 0.05, 200.0, 60_000.0
 BURST, LARGEST_BURST, BURST_SLACK = 1.25, 3.0, 0.03
 """Long tail of the slow-down over its tail: until it is known, at most, and the room of its steps [1]."""
 CONTESTED_S = 5.0
@@ -74,6 +74,9 @@ class Measured:
         self.inferred_total = -1
         self.fresh_s = -math.inf
         self.ignored = 0
+        """Reports with a value that is none."""
+        self.refused = ""
+        """Which one, in the newest report; "" where there is none."""
         self._reports: deque[tuple[float, float, float]] = deque(maxlen=REPORTS)
         self._periods: deque[float] = deque(maxlen=REPORTS)
         self._steps = Sticky(SLACK), Sticky(SLACK), Sticky(SLACK, OVERHEAD_STEP_MS)
@@ -87,6 +90,8 @@ class Measured:
     ) -> bool:
         """Take fresh, plausible values; frozen ones (frames, but no new inference) do not count.
 
+        What is larger than the largest counts as that once it was said twice; no slow-down, no news.
+
         `elements`: those that the application can run on. `clocks_settle`: some of these frames ran at other
         clocks than is known, so that their slow-down says nothing. Returns whether these were the first.
         """
@@ -96,10 +101,11 @@ class Measured:
         if stats.inferred_total < self.inferred_total:
             self._backward_s.append(now_s)
         self.inferred_total = stats.inferred_total
-        tail = _plausible(stats.slowdown_tail, LEAST_SLOWDOWN, LARGEST_SLOWDOWN, math.nan)
-        overhead_ms = _plausible(stats.overhead_ms, 0.0, 60_000.0, math.nan)
-        if math.isnan(tail) or math.isnan(overhead_ms) or stats.element not in elements:
-            self.ignored += 1
+        self.refused = _wrong(stats, elements)
+        self.ignored += bool(self.refused)
+        tail = _bounded(stats.slowdown_tail, LEAST_SLOWDOWN, LARGEST_SLOWDOWN)
+        overhead_ms = _bounded(stats.overhead_ms, 0.0, LARGEST_MS)
+        if math.isnan(tail) or stats.element not in elements:
             return False
         if stats.element != self.element:
             self._arrive(stats.element, now_s)
@@ -108,9 +114,9 @@ class Measured:
         if clocks_settle and self._reports:
             median, tail = self._reports[-1][:2]
         self._reports.append((median, tail, overhead_ms))
-        waited_ms = _plausible(stats.waited_ms, 0.0, 60_000.0, math.nan)
-        self.waited_ms = self._waited.follow(waited_ms)
-        self.occupies_ms = self._occupies.follow(_plausible(stats.inference_p50_ms, 0.0, 60_000.0, math.nan))
+        waited_ms = _plausible(stats.waited_ms, 0.0, LARGEST_MS, math.nan)
+        occupies_ms = _plausible(stats.inference_p50_ms, 0.0, LARGEST_MS, math.nan)
+        self.waited_ms, self.occupies_ms = self._waited.follow(waited_ms), self._occupies.follow(occupies_ms)
         self._settle_values(now_s)
         self._take_burst(math.nan if clocks_settle else stats.slowdown_burst)
         self.tail_interval = (stats.slowdown_tail_low, stats.slowdown_tail_high)
@@ -138,7 +144,7 @@ class Measured:
         self.burst = BURST if math.isnan(ratio) else min(max(ratio, 1.0), LARGEST_BURST)
 
     def _settle_values(self, now_s: float) -> None:
-        careful = [_careful(values) for values in zip(*self._reports, strict=True)]
+        careful = [_careful(values, not self.refused) for values in zip(*self._reports, strict=True)]
         steps = [step.follow(value) for step, value in zip(self._steps, careful, strict=True)]
         self.slowdown, self.slowdown_tail, self.overhead_ms = steps
         self.slowdown = min(self.slowdown, self.slowdown_tail)
@@ -150,10 +156,31 @@ class Measured:
         return len(self._backward_s) == 2 and now_s - self._backward_s[0] < CONTESTED_S
 
 
-def _careful(values: tuple[float, ...]) -> float:
-    second = sorted(values)[-2] if len(values) > 1 else values[0]
-    return values[-1] if values[-1] > LEAP * second else second
+def _careful(values: tuple[float, ...], leaps: bool) -> float:
+    """The second largest; the newest where it `leaps`. NaN, which is not known, is left out."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return known[0] if known else math.nan
+    second = sorted(known)[-2]
+    return known[-1] if leaps and known[-1] > LEAP * second else second
+
+
+def _bounded(value: float, low: float, high: float) -> float:
+    """The value, at most `high`; NaN where it is infinite or below `low`."""
+    return min(value, high) if low <= value < math.inf else math.nan
 
 
 def _plausible(value: float, low: float, high: float, otherwise: float) -> float:
     return value if low <= value <= high else otherwise
+
+
+def _wrong(stats: StatsView, elements: frozenset[str]) -> str:
+    """A value that decisions rest on and that is none, in words; "" where there is none. NaN: not known."""
+    if stats.element not in elements:
+        return f"element = {stats.element!r}"
+    bounds = (("slowdown_tail", LEAST_SLOWDOWN, LARGEST_SLOWDOWN), ("overhead_ms", 0.0, LARGEST_MS))
+    for name, low, high in bounds:
+        value = getattr(stats, name)
+        if value < low or value > high:
+            return f"{name} = {value:g}"
+    return ""
