@@ -10,6 +10,9 @@ from typing import Protocol
 from dynofa_ros.errors import RefusedMessage
 from dynofa_ros.manager.operating_point import OperatingPoint, PointKey
 
+MOST_POINTS = 1000
+"""Operating points of one application; a decision among more would not be one in time."""
+
 
 @dataclass(frozen=True)
 class ApplicationInfo:
@@ -25,11 +28,16 @@ class ApplicationInfo:
     not_resident: tuple[str, ...] = ()
 
     def validated(self) -> ApplicationInfo:
-        """Return self. Raises RefusedMessage: no name, no points, duplicates or contradictory points."""
+        """Return self. Raises RefusedMessage: no name, no or too many points, duplicates, contradictions."""
         if not self.name.strip():
             raise RefusedMessage("application refused: its name is empty")
         if not self.operating_points:
             raise RefusedMessage(f"application {self.name!r} refused: it has no operating points")
+        if len(self.operating_points) > MOST_POINTS:
+            raise RefusedMessage(
+                f"application {self.name!r} refused: {len(self.operating_points)} operating points, at most "
+                f"{MOST_POINTS} are decided on: offer fewer sub-networks or placements"
+            )
         seen: set[PointKey] = set()
         for point in self.operating_points:
             try:

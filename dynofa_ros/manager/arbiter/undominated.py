@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from dynofa_ros.manager.arbiter.problem import ArbiterApplication
 from dynofa_ros.manager.operating_point import OperatingPoint
@@ -15,25 +19,30 @@ def undominated(points: tuple[OperatingPoint, ...]) -> tuple[OperatingPoint, ...
     and floor, per memory clock) is longer, the merit is at least as high, and one of them is strictly better
     (of equal points the first stays).
     """
-    merits = ArbiterApplication("", points).merits()
-    kept = [
-        p
-        for i, p in enumerate(points)
-        if not any(_beats(points, merits, j, i) for j in range(len(points)) if j != i)
-    ]
-    return tuple(sorted(kept, key=lambda point: point.latency_ms))
+    merits = np.array(ArbiterApplication("", points).merits())
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for i, point in enumerate(points):
+        alike.setdefault(_comparable(point), []).append(i)
+    kept = [i for group in alike.values() for i in _unbeaten(points, merits, np.array(group))]
+    return tuple(sorted((points[i] for i in sorted(kept)), key=lambda point: point.latency_ms))
 
 
-def _beats(points: tuple[OperatingPoint, ...], merits: tuple[float, ...], j: int, i: int) -> bool:
-    q, p = points[j], points[i]
-    if _surroundings(q) != _surroundings(p):
-        return False
-    if not _same(q.reference_mhz, p.reference_mhz) or math.isnan(q.accuracy) != math.isnan(p.accuracy):
-        return False
-    costs_q, costs_p = _parts_ms(q), _parts_ms(p)
-    no_worse = all(a <= b for a, b in zip(costs_q, costs_p, strict=True)) and merits[j] >= merits[i]
-    equal = costs_q == costs_p and merits[j] == merits[i]
-    return no_worse and (not equal or j < i)
+def _unbeaten(
+    points: Sequence[OperatingPoint], merits: npt.NDArray[np.float64], group: npt.NDArray[np.intp]
+) -> Iterator[int]:
+    """Those of a group of comparable points that none of it beats; `group` rises."""
+    costs, merit = np.array([_parts_ms(points[i]) for i in group]), merits[group]
+    for at, i in enumerate(group):
+        no_worse = (costs <= costs[at]).all(axis=1) & (merit >= merit[at])
+        equal = (costs == costs[at]).all(axis=1) & (merit == merit[at])
+        if not (no_worse & (~equal | (group < i))).any():
+            yield int(i)
+
+
+def _comparable(point: OperatingPoint) -> tuple[object, ...]:
+    """What two points must have in common so that one of them may beat the other."""
+    reference_mhz = None if math.isnan(point.reference_mhz) else point.reference_mhz
+    return (*_surroundings(point), reference_mhz, math.isnan(point.accuracy))
 
 
 def _surroundings(point: OperatingPoint) -> tuple[object, ...]:
@@ -46,7 +55,3 @@ def _parts_ms(point: OperatingPoint) -> tuple[float, ...]:
         return (*point.clocked_ms, *point.fixed_ms, *point.floor_ms)
     s = point.clocked_fraction
     return (point.latency_ms * s, point.latency_ms * (1.0 - s))
-
-
-def _same(a: float, b: float) -> bool:
-    return a == b or (math.isnan(a) and math.isnan(b))
