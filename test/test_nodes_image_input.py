@@ -15,6 +15,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from dynofa_ros.nodes.diagnostics import OK, Health
+from dynofa_ros.nodes.handover import Handover
 from dynofa_ros.nodes.image_input import ImageInput
 from dynofa_ros.nodes.image_offer import BEST_EFFORT, RELIABLE, Offer, matching_reliability, unmatched
 from dynofa_ros.nodes.managed import ManagedNode
@@ -217,3 +218,27 @@ def test_a_matched_publisher_whose_images_do_not_arrive_is_told_until_one_does(b
     assert "fastdds.xml" in image_input.trouble
     bench.hear(camera, "at last")
     assert image_input.trouble == ""
+
+
+def test_a_message_that_two_subscriptions_hear_counts_once_in_any_order_stamped_or_not():
+    handover = Handover(10.0)
+    one, other = gray_image(), gray_image()
+    other.header.stamp.sec = 7
+    heard = [(one, False), (one, True), (one, False), (other, True), (one, True), (other, False)]
+    assert [handover.repeats(message, by_new) for message, by_new in heard] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_handover_ends_when_the_new_subscription_hears_or_after_a_second():
+    handover = Handover(10.0)
+    handover.repeats(gray_image(), False)
+    assert not handover.over(10.9)
+    assert handover.over(11.0)
+    handover.repeats(gray_image(), True)
+    assert handover.over(10.1)

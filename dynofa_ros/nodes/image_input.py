@@ -129,8 +129,7 @@ class ImageInput:
 
     def _receive(self, subscription: int, message: Any) -> None:
         self._heard_s = time.monotonic()
-        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
-        if self._handover is None or not self._handover.repeats(stamp, subscription, self._number):
+        if self._handover is None or not self._handover.repeats(message, subscription == self._number):
             self._on_image(message)
 
     def _on_incompatible(self, event: Any) -> None:
