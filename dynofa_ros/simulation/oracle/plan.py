@@ -39,6 +39,16 @@ some 20 mJ an inference."""
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How a plan is searched."""
+
+    backlogs: int = 0
+    """Levels of backlog that are kept of each clock; 0: only the cheapest few of each action."""
+    holds: bool = False
+    """Whether elements that applications use keep their clocks while others are used."""
+
+
+@dataclass(frozen=True)
 class OraclePlan:
     """A plan with the names that belong to its numbers."""
 
@@ -68,7 +78,8 @@ class Planner:
 
     def __init__(self, truth: Truth) -> None:
         self._streams = [stream for streams in truth.noise.streams.values() for stream in streams]
-        self._problem = problem_of(truth, self._streams)
+        self._problem = self._untouched = problem_of(truth, self._streams)
+        self._effort = Effort()
         self.supply_share = 1.0
         """Share of the supply's limit that plans may use."""
         self._heat_price = 0.0
@@ -76,6 +87,16 @@ class Planner:
         self._names = tuple(
             (s.episode.application.name, truth.points[s.episode.application.name]) for s in self._streams
         )
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is but one stay of one application."""
+        return len(self._streams) == 1
+
+    def restart(self, effort: Effort) -> None:
+        """Search in another way from now on; frames get all their time back."""
+        self._effort = effort
+        self._problem = replace(self._untouched, holds=effort.holds)
 
     @property
     def has_budget(self) -> bool:
@@ -104,7 +125,8 @@ class Planner:
 
     def _search(self, heat_price: float, budget_share: float) -> Plan:
         shares = (budget_share, self.supply_share)
-        return OracleSearch(self._problem, heat_price=heat_price, shares=shares).plan()
+        backlogs = self._effort.backlogs
+        return OracleSearch(self._problem, heat_price=heat_price, shares=shares, backlogs=backlogs).plan()
 
     def tighten(self, application: str, index: int, by_s: float) -> None:
         """Plan a frame with less time from now on."""

@@ -72,7 +72,7 @@ class Conditions:
     temperature_shift_degc: float = 0.0
     """By which the ambient is above the thermal model's."""
     budget_w: float = np.inf
-    """Mean board power that is allowed."""
+    """Mean board power that is allowed; infinite where even the idle board draws more."""
     highest_w: float = np.inf
     """Board power from which on the supply throttles."""
 
@@ -124,6 +124,8 @@ class PlanProblem:
     leaves_s: tuple[float, ...] = ()
     """When each application leaves."""
     heat: HeatModel = field(default_factory=HeatModel)
+    holds: bool = False
+    """Whether elements that applications use keep their clocks while others are used."""
 
 
 @dataclass(frozen=True)
