@@ -125,8 +125,6 @@ def _conditions(
     known = {id(profile): _paces(truth, outside, elements, profile) for profile in points}
     paces = [known[id(profile)] for profile in points]
     corunner_w = sum(corunner.power_w for corunner in outside.corunners.values())
-    base_w = float(spec.power.idle_w(outside.lowest_clocks())) + corunner_w
-    budget_w = _budget(truth, at_s)
     return Conditions(
         until_s=until_s,
         time_s=tuple(time_s for time_s, _ in paces),
@@ -136,9 +134,9 @@ def _conditions(
         highest=np.array([_highest(outside, element) for element in elements]),
         rest=np.array([_rest(outside, element, elements) for element in elements]),
         released=np.array([_nearest(element, outside.governed_mhz[element.domain]) for element in elements]),
-        base_w=base_w,
+        base_w=float(spec.power.idle_w(outside.lowest_clocks())) + corunner_w,
         temperature_shift_degc=outside.ambient_degc - spec.thermal.ambient_degc,
-        budget_w=budget_w if budget_w > base_w else math.inf,
+        budget_w=_budget(truth, at_s),
         highest_w=spec.power_mode(outside.mode).overcurrent_w,
     )
 

@@ -50,7 +50,7 @@ class Outcomes:
         self._until = [c.until_s for c in problem.conditions]
         self._best_accuracy = [float(a.accuracy.max()) for a in problem.actions]
         self._harmless = [
-            math.isinf(held.budget_w) and not self._supply.matters(held) for held in problem.conditions
+            math.isinf(held.kept_w) and not self._supply.matters(held) for held in problem.conditions
         ]
 
     def of(self, labels: Labels, frame: PlanFrame, moment: Moment) -> Outcome:
@@ -110,7 +110,7 @@ class Outcomes:
         resting_w = rate_w[:, None] + outcome.idle_step_w
         others_w = labels.mean_w.sum(axis=1) - labels.mean_w[:, frame.application]
         mean_w = resting_w + others_w[:, None] + outcome.mean_w
-        return np.asarray((mean_w > self._budget_share * now.budget_w).astype(np.int64))
+        return np.asarray((mean_w > self._budget_share * now.kept_w).astype(np.int64))
 
     def _free(self, labels: Labels, frame: PlanFrame, chosen_s: FloatArray, same: BoolArray) -> FloatArray:
         """When each action's element can begin with this frame: (labels, actions)."""

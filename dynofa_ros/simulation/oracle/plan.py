@@ -12,6 +12,8 @@ What it minimises, each term only among those that are equal in all before it:
     3. frames that are on time but below their accuracy floor
     4. lost accuracy, summed over the frames of applications that want accuracy; a miss loses all
     5. energy
+
+A power budget below what the idle board draws is left out: nothing keeps it.
 """
 
 from __future__ import annotations
@@ -101,7 +103,7 @@ class Planner:
     @property
     def has_budget(self) -> bool:
         """Whether a power budget holds at any time."""
-        return any(math.isfinite(conditions.budget_w) for conditions in self._problem.conditions)
+        return any(math.isfinite(conditions.kept_w) for conditions in self._problem.conditions)
 
     @property
     def supply_matters(self) -> bool:

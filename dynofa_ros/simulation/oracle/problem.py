@@ -72,9 +72,14 @@ class Conditions:
     temperature_shift_degc: float = 0.0
     """By which the ambient is above the thermal model's."""
     budget_w: float = np.inf
-    """Mean board power that is allowed; infinite where even the idle board draws more."""
+    """Mean board power that is allowed."""
     highest_w: float = np.inf
     """Board power from which on the supply throttles."""
+
+    @property
+    def kept_w(self) -> float:
+        """The budget, infinite where even the idle board draws more: nothing keeps that."""
+        return self.budget_w if self.budget_w > self.base_w else np.inf
 
 
 @dataclass(frozen=True)
