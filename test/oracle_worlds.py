@@ -41,6 +41,35 @@ WORLDS = {
     "mode": ([application(latency_ms=15)], "{t: 4, power_mode: 15W}"),
 }
 
+HARD = {
+    "backlog": (
+        [application(period_ms=10, latency_ms=34.4, min_accuracy=0.7)],
+        "{t: 0.1, corunner: {element: gpu, slowdown: 3.31, power_w: 1.0}}",
+    ),
+    "holds": (
+        [
+            application(period_ms=20, latency_ms=19, objective="min_energy", min_accuracy=0.75),
+            application("rear", period_ms=10, latency_ms=4.9, min_accuracy=0.76),
+        ],
+        "",
+    ),
+    "unreachable": (
+        [application(period_ms=200, latency_ms=3.9, objective="min_energy", min_accuracy=0.75)],
+        "",
+    ),
+    "no_budget": (
+        [application(latency_ms=30, min_accuracy=0.76)],
+        "{t: 0.4, power_budget_w: 1.0}",
+    ),
+    "crossing": (
+        [
+            application(latency_ms=26.8, min_accuracy=0.7),
+            application("rear", period_ms=16.7, latency_ms=21.8, objective="min_energy", min_accuracy=0.78),
+        ],
+        "",
+    ),
+}
+"""Worlds in which few labels, an eager rest of the clocks, or a plan that goes otherwise cost targets."""
 
 SUPPLY = (
     "{t: 2, corunner: {element: gpu, slowdown: 1.3, power_w: 3.0}}, "
@@ -49,7 +78,7 @@ SUPPLY = (
 
 
 def scenario_text(name, duration_s=8):
-    applications, events = WORLDS[name]
+    applications, events = (WORLDS | HARD)[name]
     return "\n".join(
         [
             "schema: dynofa/scenario/1",

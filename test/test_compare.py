@@ -23,6 +23,7 @@ from dynofa_ros.simulation.compare.figures import (
 )
 from dynofa_ros.simulation.compare.linux_checks import allowed_saving, energy_saving, latency_saving
 from dynofa_ros.simulation.compare.markdown import number, table
+from dynofa_ros.simulation.compare.oracle_tables import accuracy_table, energy_table
 from dynofa_ros.simulation.compare.page import page
 from dynofa_ros.simulation.compare.report import document, write_report
 from dynofa_ros.simulation.compare.run import run_policies
@@ -379,6 +380,17 @@ def test_the_benchmark_fails_where_more_than_an_aim_is_missed(tmp_path, monkeypa
     monkeypatch.setattr(bench_manager, "checks", lambda groups: [Check("speed", "7", met, aim=aim)])
     assert bench_manager.main(["--workers", "1", "--out", "page"]) == status
     assert (tmp_path / "page" / "results_simulated.md").is_file()
+
+
+def test_a_scenario_without_any_frame_is_shown_without_shares(tmp_path):
+    suite = suite_file(tmp_path, policies=["dynofa", "oracle"], seeds=[1])
+    scenario = tmp_path / "energy.yaml"
+    text = scenario.read_text(encoding="utf-8")
+    head = text.partition("applications:")[0]
+    scenario.write_text(f"{head}applications: []\nevents: []\n", encoding="utf-8")
+    groups = groups_of(run_suite(load_suite(suite), tmp_path / "out"))
+    assert groups[0].runs["oracle"][1]["scores"]["released"] == 0
+    assert "| energy |" in energy_table(groups) + accuracy_table(groups)
 
 
 def test_the_same_runs_give_the_same_document(tmp_path):

@@ -84,6 +84,20 @@ def test_no_policy_beats_it_where_two_applications_share_what_the_supply_gives(t
     assert_unbeaten(at_the_current_limit(tmp_path), ("dynofa", "alert", "poet", "performance"))
 
 
+@pytest.mark.parametrize(
+    ("name", "duration_s", "rivals"),
+    [
+        ("backlog", 0.5, ("dynofa", "performance")),
+        ("holds", 1, ("dynofa", "performance")),
+        ("unreachable", 2, ("powersave", "linux", "static_best")),
+        ("no_budget", 2, ("alert", "linux")),
+        ("crossing", 0.7, ("performance", "alert")),
+    ],
+)
+def test_no_policy_beats_it_where_targets_are_hard_to_meet(tmp_path, name, duration_s, rivals):
+    assert_unbeaten(world(tmp_path, name, duration_s=duration_s), rivals)
+
+
 def assert_unbeaten(truth, rivals=RIVALS):
     idle_j = simulate_idle(truth).energy_j
     best = merit_of(play(truth, make_policy("oracle")))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dynofa_ros.simulation.oracle.search import OracleSearch
-from dynofa_ros.simulation.oracle.survivors import Continuations, spread, stairs
+from dynofa_ros.simulation.oracle.survivors import Continuations, levels, spread, stairs
 from dynofa_ros.simulation.oracle.throttled import LINGER_S, throttled
 from oracle_samples import small_problem
 
@@ -193,6 +193,25 @@ def test_equals_exhaustive_search_on_six_frames_four_points_and_four_clocks(seed
     plan = OracleSearch(problem, keep=16).plan()
     assert plan.exact
     assert_same(score(plan, problem), best)
+
+
+@pytest.mark.parametrize("seed", [1, 8, 17])
+def test_levels_of_backlog_reach_the_least_misses_where_three_of_each_action_do_not(seed):
+    problem = small_problem(seed, frames=12, period_s=0.005, target_s=0.02)
+    best = OracleSearch(problem, keep=200).plan()
+    assert best.exact
+    assert OracleSearch(problem).plan().misses > best.misses
+    assert OracleSearch(problem, backlogs=80).plan().misses == best.misses
+
+
+def test_levels_keep_the_cheapest_of_each_clock_that_no_lower_level_undercuts():
+    costs = np.array([[0, 3], [2, 1], [2, 9]])
+    backlogs_s = np.array([[9.0, 0.0], [0.0, 0.0], [4.0, 9.0]])
+    everything = Continuations(costs, costs, np.ones((3, 2)), backlogs_s)
+    rows, actions = levels(everything, np.array([0, 0]), 4)
+    assert sorted(zip(rows.tolist(), actions.tolist(), strict=True)) == [(0, 0), (1, 1)]
+    rows, actions = levels(everything, np.array([0, 1]), 4)
+    assert sorted(zip(rows.tolist(), actions.tolist(), strict=True)) == [(0, 0), (1, 0), (1, 1)]
 
 
 @pytest.mark.parametrize(("over_ms", "violations"), [(12.0, 1), (8.0, 0)])

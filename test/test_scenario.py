@@ -296,3 +296,21 @@ def test_the_documentation_lists_every_shipped_scenario_and_kind_of_event():
     text = (Path(__file__).parents[1] / "docs" / "scenarios.md").read_text(encoding="utf-8")
     assert all(f"| `{path.stem}` |" in text for path in SHIPPED)
     assert all(f"| `{kind}` |" in text for kind in EVENT_READERS)
+
+
+@pytest.mark.parametrize("when", ["from the start", "joining"])
+def test_placements_that_match_nothing_are_refused_with_their_line_and_those_there_are(tmp_path, when):
+    nowhere = application("b").replace("period_ms", "placements: 'dla*', period_ms")
+    starting = when == "from the start"
+    text = scenario_text([application("a"), nowhere] if starting else [application("a")])
+    path = tmp_path / "scenario.yaml"
+    if not starting:
+        text = scenario_text([application("a")], [join(0.5, nowhere)])
+    path.write_text(text, encoding="utf-8")
+    line = next(number for number, row in enumerate(text.splitlines(), 1) if "dla" in row)
+    with pytest.raises(ScenarioError) as refused:
+        load_scenario(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}:{line}: ")
+    assert "placements = 'dla*'" in message
+    assert "available: gpu/" in message or "available: cpu/" in message

@@ -24,6 +24,12 @@ def miss_rate(run: Figures) -> float:
     return _number(run["scores"]["miss_rate"])
 
 
+def allowed_misses(run: Figures) -> float:
+    """Share of released frames that the percentiles allow to miss; NaN without any frame."""
+    released = run["scores"]["released"]
+    return float(run["allowed_misses"]) / released if released else math.nan
+
+
 def excess_misses(run: Figures) -> float:
     """Share of released frames that were missed beyond what the percentiles allow; at least 0."""
     released = run["scores"]["released"]

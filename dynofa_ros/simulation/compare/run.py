@@ -28,7 +28,7 @@ def run_policies(
     """Play each policy in turn. All figures but `timing` are a function of the arguments.
 
     Raises:
-        DynofaError: an unknown policy, or a family without points on the board.
+        DynofaError: an unknown policy.
 
     """
     truth = truth_of(scenario, seed, voltage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,18 +44,9 @@ def useful_actions(
     classes = _classes(own, conditions)
     for margin in COARSER:
         keep = np.zeros(len(everything.point), dtype=bool)
-        for number, target_s, floor, wants_accuracy, period_s in classes:
-            keep |= _front(
-                everything,
-                application,
-                conditions[number],
-                target_s,
-                floor,
-                wants_accuracy,
-                period_s,
-                alone,
-                margin,
-            )
+        for met, room_s in classes.items():
+            held = conditions[met.conditions]
+            keep |= _front(everything, application, held, met, room_s, alone, margin)
         if keep.sum() <= MOST_ACTIONS:
             break
     if not keep.any():
@@ -80,52 +72,67 @@ def all_actions(points: Sequence[OperatingPoint], elements: Sequence[PlanElement
     return PlanActions(point, element, clock, accuracy.astype(float), threads)
 
 
-Situation = tuple[int, float, float, bool, float]
-"""Number of the conditions, target [s], floor, whether accuracy is wanted, period [s]."""
+class Situation(NamedTuple):
+    """What frames meet."""
+
+    conditions: int
+    """Their number."""
+    target_s: float
+    floor: float
+    wants_accuracy: bool
+    period_s: float
 
 
-def _classes(frames: Sequence[PlanFrame], conditions: Sequence[Conditions]) -> list[Situation]:
-    """The different situations that frames meet."""
+def _classes(frames: Sequence[PlanFrame], conditions: Sequence[Conditions]) -> dict[Situation, float]:
+    """The different situations that frames meet, and the most time that an inference may need in each [s]."""
     until = np.array([c.until_s for c in conditions])
     gaps = [min(frame.next_arrival_s - frame.arrival_s, 1.0) for frame in frames]
     period_s = float(np.median(gaps)) if gaps else 1.0
-    found = {}
+    found: dict[Situation, float] = {}
     for frame in frames:
         first = int(np.searchsorted(until, frame.arrival_s, side="right"))
         last = int(np.searchsorted(until, frame.arrival_s + frame.target_s, side="right"))
+        room_s = (frame.target_s - (frame.arrival_s - frame.release_s)) / frame.factor
         for number in range(first, min(last, len(conditions) - 1) + 1):
-            key = (number, frame.target_s, frame.min_accuracy, frame.wants_accuracy, period_s)
-            found[key] = True
-    return list(found)
+            met = Situation(number, frame.target_s, frame.min_accuracy, frame.wants_accuracy, period_s)
+            found[met] = max(found.get(met, room_s), room_s)
+    return found
 
 
 def _front(
     actions: PlanActions,
     application: int,
     conditions: Conditions,
-    target_s: float,
-    floor: float,
-    wants_accuracy: bool,
-    period_s: float,
+    met: Situation,
+    room_s: float,
     alone: bool,
     margin: float,
 ) -> BoolArray:
-    """Actions that no other one replaces in this situation."""
+    """Actions that no other one replaces in this situation.
+
+    Where all need more than `room_s` these are the fastest and those of least energy and least power.
+    """
     time_s = conditions.time_s[application][actions.point, actions.clock]
     idle_w = conditions.idle_w[actions.element, actions.clock]
-    energy_j = conditions.power_w[application][actions.point, actions.clock] * time_s + idle_w * period_s
-    merit = np.where(actions.accuracy >= floor, 1.0, 0.0)
-    if wants_accuracy:
+    power_w = conditions.power_w[application][actions.point, actions.clock]
+    energy_j = power_w * time_s + idle_w * met.period_s
+    if time_s.min() > room_s:
+        return _least(time_s) | _least(energy_j) | _least(power_w + idle_w)
+    merit = np.where(actions.accuracy >= met.floor, 1.0, 0.0)
+    if met.wants_accuracy:
         merit = 2.0 * merit + actions.accuracy
-    possible = time_s * QUICKEST <= target_s
-    if not possible.any():
-        possible = time_s <= time_s.min() * (1.0 + 1e-9)
+    possible = time_s * QUICKEST <= met.target_s
     groups = np.zeros(len(time_s), dtype=np.int64) if alone else actions.element
     keep = np.zeros(len(time_s), dtype=bool)
     for group in np.unique(groups[possible]):
         chosen = np.flatnonzero(possible & (groups == group))
         keep[chosen[_undominated(merit[chosen], time_s[chosen], energy_j[chosen], margin)]] = True
     return keep
+
+
+def _least(values: FloatArray) -> BoolArray:
+    """Which are the least."""
+    return np.asarray(values <= values.min() * (1.0 + 1e-9))
 
 
 def _undominated(merit: FloatArray, time_s: FloatArray, energy_j: FloatArray, margin: float) -> IntArray:

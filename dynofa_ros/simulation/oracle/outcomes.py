@@ -34,8 +34,6 @@ LOST_ACCURACY = 1e4
 """Units of lost accuracy per 1.0."""
 VIOLATION = 16 * MISS
 """A frame above the power budget, or that makes the supply throttle."""
-BUDGET_STEP_W = 0.25
-"""An excess weighs one violation more per so much."""
 DONE = 1e-12
 """Share of an inference that counts as none."""
 
@@ -52,7 +50,7 @@ class Outcomes:
         self._until = [c.until_s for c in problem.conditions]
         self._best_accuracy = [float(a.accuracy.max()) for a in problem.actions]
         self._harmless = [
-            math.isinf(held.budget_w) and not self._supply.matters(held) for held in problem.conditions
+            math.isinf(held.kept_w) and not self._supply.matters(held) for held in problem.conditions
         ]
 
     def of(self, labels: Labels, frame: PlanFrame, moment: Moment) -> Outcome:
@@ -106,15 +104,13 @@ class Outcomes:
         return MISS + round(lost)
 
     def _over_budget(self, labels: Labels, frame: PlanFrame, outcome: Outcome, moment: Moment) -> IntArray:
-        """By how many steps each continuation is above the power budget: (labels, actions)."""
+        """Which continuations are above the power budget: 1, else 0, shape (labels, actions)."""
         now = moment.now
         rate_w = now.base_w + moment.idle_w(labels)
         resting_w = rate_w[:, None] + outcome.idle_step_w
         others_w = labels.mean_w.sum(axis=1) - labels.mean_w[:, frame.application]
         mean_w = resting_w + others_w[:, None] + outcome.mean_w
-        excess_w = mean_w - self._budget_share * now.budget_w
-        count = np.where(excess_w > 0.0, 1 + np.maximum(excess_w, 0.0) // BUDGET_STEP_W, 0.0)
-        return np.asarray(count.astype(np.int64))
+        return np.asarray((mean_w > self._budget_share * now.kept_w).astype(np.int64))
 
     def _free(self, labels: Labels, frame: PlanFrame, chosen_s: FloatArray, same: BoolArray) -> FloatArray:
         """When each action's element can begin with this frame: (labels, actions)."""

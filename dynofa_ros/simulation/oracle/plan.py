@@ -12,6 +12,8 @@ What it minimises, each term only among those that are equal in all before it:
     3. frames that are on time but below their accuracy floor
     4. lost accuracy, summed over the frames of applications that want accuracy; a miss loses all
     5. energy
+
+A power budget below what the idle board draws is left out: nothing keeps it.
 """
 
 from __future__ import annotations
@@ -36,6 +38,16 @@ from dynofa_ros.simulation.world.truth import Truth
 HEAT_PRICE = 0.3
 """Lost accuracy per joule [1/J] that is tried too where the board gets too hot; a point of accuracy costs
 some 20 mJ an inference."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a plan is searched."""
+
+    backlogs: int = 0
+    """Levels of backlog that are kept of each clock; 0: only the cheapest few of each action."""
+    holds: bool = False
+    """Whether elements that applications use keep their clocks while others are used."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,8 @@ class Planner:
 
     def __init__(self, truth: Truth) -> None:
         self._streams = [stream for streams in truth.noise.streams.values() for stream in streams]
-        self._problem = problem_of(truth, self._streams)
+        self._problem = self._untouched = problem_of(truth, self._streams)
+        self._effort = Effort()
         self.supply_share = 1.0
         """Share of the supply's limit that plans may use."""
         self._heat_price = 0.0
@@ -78,9 +91,19 @@ class Planner:
         )
 
     @property
+    def alone(self) -> bool:
+        """Whether there is but one stay of one application."""
+        return len(self._streams) == 1
+
+    def restart(self, effort: Effort) -> None:
+        """Search in another way from now on; frames get all their time back."""
+        self._effort = effort
+        self._problem = replace(self._untouched, holds=effort.holds)
+
+    @property
     def has_budget(self) -> bool:
         """Whether a power budget holds at any time."""
-        return any(math.isfinite(conditions.budget_w) for conditions in self._problem.conditions)
+        return any(math.isfinite(conditions.kept_w) for conditions in self._problem.conditions)
 
     @property
     def supply_matters(self) -> bool:
@@ -104,7 +127,8 @@ class Planner:
 
     def _search(self, heat_price: float, budget_share: float) -> Plan:
         shares = (budget_share, self.supply_share)
-        return OracleSearch(self._problem, heat_price=heat_price, shares=shares).plan()
+        backlogs = self._effort.backlogs
+        return OracleSearch(self._problem, heat_price=heat_price, shares=shares, backlogs=backlogs).plan()
 
     def tighten(self, application: str, index: int, by_s: float) -> None:
         """Plan a frame with less time from now on."""

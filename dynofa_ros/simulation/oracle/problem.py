@@ -76,6 +76,11 @@ class Conditions:
     highest_w: float = np.inf
     """Board power from which on the supply throttles."""
 
+    @property
+    def kept_w(self) -> float:
+        """The budget, infinite where even the idle board draws more: nothing keeps that."""
+        return self.budget_w if self.budget_w > self.base_w else np.inf
+
 
 @dataclass(frozen=True)
 class PlanFrame:
@@ -124,6 +129,8 @@ class PlanProblem:
     leaves_s: tuple[float, ...] = ()
     """When each application leaves."""
     heat: HeatModel = field(default_factory=HeatModel)
+    holds: bool = False
+    """Whether elements that applications use keep their clocks while others are used."""
 
 
 @dataclass(frozen=True)

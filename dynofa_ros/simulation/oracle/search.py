@@ -23,12 +23,13 @@ from dynofa_ros.simulation.oracle.problem import (
     FloatArray,
     IntArray,
     Plan,
+    PlanActions,
     PlanFrame,
     PlannedClock,
     PlannedFrame,
     PlanProblem,
 )
-from dynofa_ros.simulation.oracle.survivors import Chosen, Continuations, spread, stairs
+from dynofa_ros.simulation.oracle.survivors import Chosen, Continuations, levels, spread, stairs
 from dynofa_ros.simulation.oracle.transition import applied
 
 KEEP_ALONE, KEEP_SHARED = 3, 4
@@ -38,7 +39,8 @@ KEEP_ALONE, KEEP_SHARED = 3, 4
 class OracleSearch:
     """Searches one problem.
 
-    `keep` bounds how many labels stay per action (0: `KEEP_ALONE` or `KEEP_SHARED`).
+    `keep` bounds how many labels stay per action (0: `KEEP_ALONE` or `KEEP_SHARED`). `backlogs`, where it is
+    not 0 and heat does not matter, is how many levels of backlog stay per clock instead.
     `heat_price` is the lost accuracy that a joule counts as; it spreads heat over time where the board would
     get too hot. `shares`: of a power budget and of the supply's limit, that are planned with.
     """
@@ -49,10 +51,13 @@ class OracleSearch:
         keep: int = 0,
         heat_price: float = 0.0,
         shares: tuple[float, float] = (1.0, 1.0),
+        backlogs: int = 0,
     ) -> None:
         self.problem = problem
         self.keep = keep or (KEEP_ALONE if len(problem.actions) == 1 else KEEP_SHARED)
         self.heat_price = heat_price
+        self.backlogs = backlogs
+        self._groups = [_by_clock(actions) for actions in problem.actions]
         self.exact = len(problem.actions) == 1
         self._outcomes = Outcomes(problem, *shares)
         arrivals = [frame.arrival_s for frame in problem.frames]
@@ -140,6 +145,9 @@ class OracleSearch:
         backlog_s = self._backlog(labels, next_s, frame, outcome)
         degc = moment.degc(labels) if moment.hot else None
         everything = Continuations(outcome.cost, cost, energy_j, backlog_s, degc)
+        if self.backlogs and degc is None:
+            self.exact = False
+            return levels(everything, self._groups[frame.application], self.backlogs)
         if len(self.problem.actions) > 1:
             return spread(everything, self.keep)
         chosen, complete = stairs(everything, self.keep)
@@ -186,6 +194,12 @@ class OracleSearch:
         if planned.missed:
             return 0.0
         return float(self.problem.actions[planned.frame.application].accuracy[planned.action])
+
+
+def _by_clock(actions: PlanActions) -> IntArray:
+    """A number for each action's element and clock, from 0: shape (actions,)."""
+    pairs = np.stack([actions.element, actions.clock], axis=1)
+    return np.asarray(np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1))
 
 
 def _asked(labels: Labels, before: IntArray, moment: Moment) -> list[PlannedClock]:

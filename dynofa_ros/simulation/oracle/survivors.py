@@ -9,6 +9,9 @@ the cheapest of an action there stay some that leave elements free earlier:
 
 With one application stairs are exact as long as they are not cut short. Several applications wait for each
 other: their stairs are long, and the upper steps are nearly all the same label.
+
+A wider search keeps levels: of all actions at one clock the cheapest on each of many levels of backlog, but
+for those that a lower level undercuts. Points share the labels, since switching them costs next to nothing.
 """
 
 from __future__ import annotations
@@ -85,6 +88,40 @@ def spread(all_: Continuations, keep: int) -> Chosen:
         last_s[actions] = all_.backlog_s[rows, actions]
     found.append(all_.least(equal & all_.cooler(cheapest)))
     return _together(found)
+
+
+def levels(all_: Continuations, groups: IntArray, keep: int) -> Chosen:
+    """The cheapest of each group of actions on each of `keep` levels of backlog, but for those that cost no
+    less than one of a lower level; `groups`: that of each action, shape (actions,).
+    """
+    step_s = max(float(all_.backlog_s.max()), SLACK_S) / max(keep - 1, 1)
+    level = np.ceil((all_.backlog_s - SLACK_S) / step_s).astype(np.int64).clip(0, keep - 1)
+    places = (groups * keep + level).ravel()
+    cost, energy_j = all_.cost.ravel(), all_.energy_j.ravel()
+    count = (int(groups.max()) + 1) * keep
+    least_cost = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(least_cost, places, cost)
+    tied = np.flatnonzero(cost == least_cost[places])
+    least_j = np.full(count, np.inf)
+    np.minimum.at(least_j, places[tied], energy_j[tied])
+    best = np.zeros(count, dtype=np.int64)
+    cheapest = tied[energy_j[tied] == least_j[places[tied]]]
+    best[places[cheapest]] = cheapest
+    chosen = best[_descending(least_cost.reshape(-1, keep), least_j.reshape(-1, keep)).ravel()]
+    rows, actions = np.divmod(chosen, all_.cost.shape[1])
+    return rows, actions
+
+
+def _descending(cost: IntArray, energy_j: FloatArray) -> BoolArray:
+    """Which entries are cheaper than all before them in their row, both (rows, entries); inf: no entry."""
+    kept = np.zeros(cost.shape, dtype=bool)
+    low_cost, low_j = np.full(len(cost), np.iinfo(np.int64).max), np.full(len(cost), np.inf)
+    for column in range(cost.shape[1]):
+        same = cost[:, column] == low_cost
+        kept[:, column] = (cost[:, column] < low_cost) | (same & (energy_j[:, column] < low_j))
+        low_cost = np.where(kept[:, column], cost[:, column], low_cost)
+        low_j = np.where(kept[:, column], energy_j[:, column], low_j)
+    return kept
 
 
 def _together(found: list[Chosen]) -> Chosen:

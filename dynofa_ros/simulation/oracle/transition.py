@@ -1,7 +1,8 @@
 """From one frame to the next: the labels that a choice of continuations leads to.
 
 An element that has nothing to do when another one is used goes to its lowest clock, or is released where a
-co-runner uses it and no application does.
+co-runner uses it and no application does. Where the problem `holds` clocks, one that an application uses
+keeps its clock instead.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def _lower_idle(
         needed = (others & (labels.server == e)).any(axis=1)
         rest = np.where(needed, 0, moment.now.rest[e])
         idle = (used != e) & (labels.clock[:, e] != rest) & (labels.free_s[:, e] <= start_s)
+        if moment.problem.holds:
+            idle &= ~needed
         if idle.any():
             at_s = np.maximum(labels.free_s[:, e], labels.changed_s[:, e])
             at_s = np.maximum(at_s, moment.since_s)

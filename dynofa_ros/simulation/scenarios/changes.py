@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from dynofa_ros.manager.qos import QosTarget
@@ -19,6 +20,10 @@ class ScenarioApplication:
     qos: QosTarget
     placements: str = "*"
     """Those that it may use: comma-separated patterns element/backend/precision/threads with wildcards."""
+
+    def runs_on(self, placement: str) -> bool:
+        """Whether it may use a placement."""
+        return any(fnmatchcase(placement, pattern.strip()) for pattern in self.placements.split(","))
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Check:
             family_file(application.family, self._file)
         except ConfigError as error:
             raise section.refusal("family", f"cannot be used: {error}") from error
+        self._placements(application, section)
         before = self._seen.setdefault(application.name, application)
         for key in ("family", "placements"):
             if getattr(application, key) != getattr(before, key):
@@ -101,6 +102,12 @@ class Check:
                 raise section.refusal(key, rule)
         self._present[application.name] = application
         self._targets[application.name] = application.qos
+
+    def _placements(self, application: ScenarioApplication, section: Section) -> None:
+        offered = list(dict.fromkeys(table.placement for table in self._spec.networks if table.families))
+        if not any(application.runs_on(placement) for placement in offered):
+            rule = f"matches nothing that the board runs; available: {', '.join(offered) or 'none'}"
+            raise section.refusal("placements", rule)
 
     def _leave(self, change: Leave, section: Section) -> None:
         self._one_of(section, "application", change.application, list(self._present))

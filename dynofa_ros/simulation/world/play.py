@@ -32,7 +32,7 @@ def play_all(
     The first is a function of (scenario, policies, seed, voltage) alone. `done` hears of each finished one.
 
     Raises:
-        DynofaError: an unknown policy or voltage curve, or a family without points on the board.
+        DynofaError: an unknown policy or voltage curve.
 
     """
     chosen = {name: make_policy(name) for name in policies}

@@ -44,7 +44,7 @@ def simulate(
     """Play a scenario; `seed` None: the file's. `record` keeps a trace of the board, ten points a second.
 
     Raises:
-        DynofaError: an unknown policy or voltage curve, or a family without points on the board.
+        DynofaError: an unknown policy or voltage curve.
 
     """
     truth = truth_of(scenario, scenario.seed if seed is None else seed, voltage)

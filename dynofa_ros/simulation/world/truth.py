@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from dynofa_ros.board.options import VOLTAGES, BoardOptions, Voltage, with_voltage
 from dynofa_ros.board.simulated import SimulatedBoard
@@ -12,7 +11,6 @@ from dynofa_ros.board.spec import BoardSpec
 from dynofa_ros.board.workload import LatencyLaw, operating_points
 from dynofa_ros.errors import DynofaError
 from dynofa_ros.manager.operating_point import OperatingPoint
-from dynofa_ros.simulation.scenarios.changes import ScenarioApplication
 from dynofa_ros.simulation.scenarios.scenario import Scenario
 from dynofa_ros.simulation.scenarios.timeline import Timeline, make_timeline
 from dynofa_ros.simulation.world.noise import Noise
@@ -48,7 +46,7 @@ def truth_of(scenario: Scenario, seed: int, voltage: Voltage = "nominal") -> Tru
     """Lay out the world of one run.
 
     Raises:
-        DynofaError: an unknown voltage curve, or a family without points on this board.
+        DynofaError: an unknown voltage curve.
 
     """
     if voltage not in VOLTAGES:
@@ -69,20 +67,8 @@ def truth_of(scenario: Scenario, seed: int, voltage: Voltage = "nominal") -> Tru
         timeline=timeline,
         noise=Noise(timeline, seed),
         law=LatencyLaw(spec),
-        points={name: _placed(profiles[app.family], app) for name, app in applications.items()},
+        points={
+            name: tuple(point for point in profiles[app.family] if app.runs_on(point.placement))
+            for name, app in applications.items()
+        },
     )
-
-
-def _placed(
-    profile: tuple[OperatingPoint, ...], application: ScenarioApplication
-) -> tuple[OperatingPoint, ...]:
-    """The points on the placements that an application may use."""
-    patterns = [pattern.strip() for pattern in application.placements.split(",")]
-    points = tuple(p for p in profile if any(fnmatchcase(p.placement, pattern) for pattern in patterns))
-    if not points:
-        offered = ", ".join(dict.fromkeys(point.placement for point in profile)) or "none"
-        raise DynofaError(
-            f"application {application.name!r}: placements = {application.placements!r} matches nothing that "
-            f"the board runs; available: {offered}"
-        )
-    return points
