@@ -88,9 +88,42 @@ def unwaited_ms(a, b, others):
     phase_ms = a.phases_ms.get(b.name, 0.0)
     if abs(a.period_ms - period_ms) <= 0.01 * period_ms:
         return max(any_phase_ms, phase_ms)
+    return min(any_phase_ms, phase_ms) if keep_phase(a, b) else any_phase_ms
+
+
+def keep_phase(a, b):
     ratios = itertools.product((1, 2, 3), repeat=2)
-    in_step = any(abs(a.period_ms * m - period_ms * n) <= 0.01 * n * period_ms for m, n in ratios)
-    return min(any_phase_ms, phase_ms) if in_step else any_phase_ms
+    return any(abs(a.period_ms * m - b.period_ms * n) <= 0.01 * n * b.period_ms for m, n in ratios)
+
+
+def behind_sets_ms(a, own, others, there):
+    """Waiting of a, with a share of its own, behind sets of others (application, share, time) that leave no
+    room only together."""
+    longest = 0.0
+    for size in (2, 3):
+        for those in itertools.combinations(others, size):
+            rooms = [own + sum(share for c, share, _ in those if c is not b) for b, _, _ in those]
+            full = own + sum(share for _, share, _ in those) > 1.0 + 1e-9
+            if full and max(rooms) <= 1.0 + 1e-9:
+                sets = math.comb(there, size)
+                waits = [time - unwaited_ms(a, b, sets) / others_at_work(a, b, those) for b, _, time in those]
+                longest = max(longest, min(waits))
+    return longest
+
+
+def others_at_work(a, b, those):
+    """How often all of those but b are at work, while b, of whose camera a knows nothing, is."""
+    if keep_phase(a, b):
+        return 1.0
+    uses = [
+        min(1.0, time / c.period_ms)
+        if c.period_ms > 0 and not keep_phase(a, c) and not keep_phase(b, c)
+        else 1.0
+        for c, _, time in those
+        if c is not b
+    ]
+    rest = [c for c, _, _ in those if c is not b]
+    return min(uses) if len(rest) > 1 and keep_phase(*rest) else math.prod(uses)
 
 
 def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order in one place)
@@ -126,6 +159,10 @@ def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order i
             for b, _, q, other, other_ms, other_median, _ in runs:
                 if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
                     latency += max(0.0, other_median * other_ms - unwaited_ms(a, b, there))
+            others = [
+                (b, o, m * ms) for b, _, q, o, ms, m, _ in runs if b is not a and q.element == p.element
+            ]
+            latency += behind_sets_ms(a, share, others, there)
         use = median * time / a.period_ms if a.period_ms > 0 else 0.0
         if a.current is not None and i != a.current:
             use += a.switch_ms / 1e3 / question.horizon_s
@@ -272,6 +309,36 @@ def check_against_exhaustive_search(question, compiled):
 @settings(max_examples=700, deadline=None)
 @given(question=problems())
 def test_equals_exhaustive_search(question, compiled):
+    check_against_exhaustive_search(question, compiled)
+
+
+@st.composite
+def crowded_problems(draw):
+    """Applications that share cores, and often leave each other no room only together."""
+    threads, periods = st.integers(1, 4), st.sampled_from([10.0, 20.0, 33.3, 47.0, 110.0])
+    latencies, accuracies = st.floats(1.0, 40.0), st.floats(0.5, 1.0)
+    apps = tuple(
+        app(
+            f"app{n}",
+            points=tuple(
+                point(f"p{i}", draw(latencies), draw(accuracies), threads=draw(threads))
+                for i in range(draw(st.integers(1, 2)))
+            ),
+            period_ms=draw(periods),
+            latency_ms=draw(st.sampled_from([15.0, 30.0, 80.0])),
+            priority=draw(st.integers(0, 1)),
+            percentile=draw(st.sampled_from([0.5, 0.9, 0.99])),
+            phases_ms=draw(st.dictionaries(st.sampled_from(["app0", "app1"]), st.just(9.0))),
+        )
+        for n in range(draw(st.integers(3, 5)))
+    )
+    return problem(*apps, elements=(ArbiterElement("cpu", 6, exclusive=True),))
+
+
+@pytest.mark.parametrize("compiled", SEARCHES)
+@settings(max_examples=250, deadline=None)
+@given(question=crowded_problems())
+def test_equals_exhaustive_search_where_several_leave_no_room_only_together(question, compiled):
     check_against_exhaustive_search(question, compiled)
 
 

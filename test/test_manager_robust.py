@@ -54,6 +54,23 @@ def test_a_second_node_of_the_same_name_is_refused_while_the_first_is_alive():
     world.take(register(ApplicationInfo("front", POINTS, node="/b"), world.now_s))  # the first is gone
 
 
+def test_what_a_reflex_runs_instead_of_the_decision_is_said_until_it_follows():
+    world = settled(dwell_s=5.0)
+    world.send_stats = False
+
+    def remarks_while_it_runs(subnet, steps):
+        for _ in range(steps):
+            world.stats("front", subnet=subnet)
+            world.run(STEP_S)
+        return world.status.remarks
+
+    assert (world.subnet(), remarks_while_it_runs("small", 4)) == ("middle", "")
+    words = "front runs small instead of middle for 3 s: its reflex finds the decided one too slow"
+    assert remarks_while_it_runs("small", 11) == words
+    assert world.status.status == f"1 application: every target is met; {words}"
+    assert remarks_while_it_runs("middle", 1) == ""
+
+
 def test_statistics_of_two_nodes_under_one_name_allow_no_upward_move():
     world = settled()
     for other in (5, 10, 15):

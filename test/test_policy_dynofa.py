@@ -15,9 +15,9 @@ from dynofa_ros.simulation.world.truth import truth_of
 from scenario_samples import application, join, quiet_truth, scenario_of
 
 
-def played(tmp_path, applications, events=(), duration_s=6.0):
+def played(tmp_path, applications, events=(), duration_s=6.0, seed=1):
     policy = DynofaPolicy()
-    record = play(truth_of(scenario_of(tmp_path, applications, events, duration_s), 1), policy)
+    record = play(truth_of(scenario_of(tmp_path, applications, events, duration_s), seed), policy)
     return policy, record
 
 
@@ -56,6 +56,19 @@ def test_applications_join_and_leave(tmp_path):
     policy, record = played(tmp_path, [application("a", period_ms=33.3, latency_ms=20)], events)
     assert len(missed(record.frames["b"], 2.5, 6.0)) <= 3
     assert policy.refused == []
+
+
+def test_two_that_only_together_leave_no_room_are_waited_for_in_time(tmp_path):
+    """On six cores the third one waits while the others, with two and four threads, are both at work."""
+    family = "family: ofa_mbv3_w12, placements: "
+    applications = [
+        f"{{name: b, {family} cpu/*/2, period_ms: 50, qos: {{latency_ms: 48, priority: 2}}}}",
+        "{name: c, family: digits, placements: cpu/*/2, period_ms: 20, qos: {latency_ms: 18, priority: 1}}",
+        f"{{name: d, {family} cpu/*/4, period_ms: 100, jitter_ms: 10, qos: {{latency_ms: 90}}}}",
+    ]
+    _, record = played(tmp_path, applications, duration_s=20.0, seed=4)
+    for frames in record.frames.values():
+        assert len(missed(frames, 1.0, 20.0)) <= 0.05 * len(frames)
 
 
 def test_perception_goes_on_while_the_manager_is_down_and_targets_are_heard_again(tmp_path):

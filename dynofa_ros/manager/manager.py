@@ -212,6 +212,7 @@ class Manager:
             if result.board_violations or lifted[1].feasible:
                 problem, result = lifted
         self._commit(records, problem, result, now_s)
+        remarks = "; ".join(filter(None, [remarks, *(record.held_back(now_s) for record in records)]))
         blocks = [
             record.upward_block(now_s, self.config) or ("telemetry" if caution.reason else "")
             for record in records

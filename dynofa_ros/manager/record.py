@@ -11,13 +11,15 @@ from dynofa_ros.manager.arbiter.problem import ArbiterApplication, ArbiterElemen
 from dynofa_ros.manager.arbiter.undominated import undominated
 from dynofa_ros.manager.config import ManagerConfig
 from dynofa_ros.manager.models.power_model import element_share
-from dynofa_ros.manager.operating_point import OperatingPoint, named
+from dynofa_ros.manager.operating_point import OperatingPoint, label, named
 from dynofa_ros.manager.qos import Objective, QosTarget
 from dynofa_ros.manager.telemetry.board_view import Caution
 from dynofa_ros.manager.telemetry.measured import Elsewhere, Measured
 from dynofa_ros.manager.telemetry.phases import Sharer
 
 LARGEST_MARGIN = 0.05
+WORTH_SAYING_S = 1.0
+"""So long a reflex holds back before it is said [s]."""
 UNKNOWN = Elsewhere()
 
 
@@ -152,10 +154,24 @@ class ApplicationRecord:
         held = held and self.merits[running or 0] < self.merits[self.chosen or 0]
         self.held_since_s = min(self.held_since_s, now_s) if held else math.inf
 
+    def _held_s(self, now_s: float) -> float:
+        """How long the reflex has held back from the point decided now; negative: it does not."""
+        return now_s - max(self.held_since_s, self.changed_s)
+
+    def held_back(self, now_s: float) -> str:
+        """What runs instead of the decided point, in words; "" where the reflex follows, or soon may."""
+        running, held_s = self._running_index(), self._held_s(now_s)
+        if running is None or self.chosen is None or held_s < WORTH_SAYING_S:
+            return ""
+        runs, decided = (label(self.points[index], self.points) for index in (running, self.chosen))
+        return (
+            f"{self.info.name} runs {runs} instead of {decided} for {held_s:.0f} s: "
+            "its reflex finds the decided one too slow"
+        )
+
     def _running(self, now_s: float, config: ManagerConfig) -> int | None:
         """The decided point, or what the reflex holds on to: then the decided one needs its margin anew."""
-        held_s = now_s - max(self.held_since_s, self.changed_s)
-        return self._running_index() if held_s > config.dwell_s else self.chosen
+        return self._running_index() if self._held_s(now_s) > config.dwell_s else self.chosen
 
     def _elsewhere(
         self, now_s: float, config: ManagerConfig, background: Mapping[str, float]

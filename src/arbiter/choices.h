@@ -3,7 +3,7 @@
 // they cannot avoid, so that the terms bound whatever completes the choice.
 #pragma once
 
-#include "tables.h"
+#include "waiting.h"
 
 namespace dynofa {
 
@@ -145,10 +145,10 @@ class Choices {
 
   void wait(int a, const int64_t* entry, uint64_t fixed) {
     const Entry& own = t[entry[a]];
-    double waited_ms = 0.0;
+    Waiting waiting(j, a, own);
     for (int b = 0; b < apps; ++b)
-      if (b != a && fixed >> b & 1) waited_ms += waits_ms(j, a, own, b, t[entry[b]]);
-    dynofa::wait(j, a, own, waited_ms, late_[a], careful_[a]);
+      if (b != a && fixed >> b & 1) waiting.add(b, t[entry[b]]);
+    dynofa::wait(j, a, own, waiting.ms(), late_[a], careful_[a]);
   }
 
   static bool inaccurate(const Entry& e) { return e.shortfall > kTolerance; }

@@ -45,7 +45,8 @@ struct DynofaArbiterJob {
   const double *background_w, *change_w;  // per setting
   const double* limit;                  // per element
   const int64_t* order;                 // applications by falling priority
-  const double* allowance_ms;           // (application, application, element); null where nobody waits
+  const double* allowance_ms;           // (size of set, application, application, element); or null
+  const double* period_ms;              // (application, application); both null where nobody waits
   const int64_t *code, *concerned;      // per term: its kind, and a bit per application
   const double* floor;                  // per term: what no choice undercuts
   double limit_w;                       // that budget and heat allow, infinite without either

@@ -57,9 +57,11 @@ void evaluate(const Job& j, const int64_t* entry, double* figures) {
   for (int a = 0; a < apps; ++a) chosen.push_back(tabulate(j, entry[a]));
   for (int a = 0; a < apps; ++a) {
     const Entry& e = chosen[a];
-    double waited_ms = 0.0, late = e.excess, careful = e.caution;
+    double late = e.excess, careful = e.caution;
+    Waiting waiting(j, a, e);
     for (int b = 0; b < apps && j.allowance_ms; ++b)
-      if (b != a) waited_ms += waits_ms(j, a, e, b, chosen[b]);
+      if (b != a) waiting.add(b, chosen[b]);
+    const double waited_ms = waiting.ms();
     wait(j, a, e, waited_ms, late, careful);
     const double row[] = {e.overrun, late,      e.shortfall, careful,  e.wanted,
                           e.merit,   e.power_w, e.busy,      waited_ms};
@@ -74,7 +76,7 @@ extern "C" {
 // Finds `job`'s best choice, or the best until the budget is spent. Returns 0, or 1 for a job that it does
 // not take.
 EXPORT int dynofa_arbiter_solve(DynofaArbiterJob* job) {
-  if (job->layout->apps < 1 || job->layout->apps > 60) return 1;
+  if (job->layout->apps < 1 || job->layout->apps > dynofa::kApplications) return 1;
   dynofa::solve(*job);
   if (job->known) dynofa::evaluate(*job, job->entry, job->figures);
   return 0;

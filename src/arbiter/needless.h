@@ -24,13 +24,15 @@ inline bool ranks(const Tables& t, bool flawless, int64_t p, int64_t q) {
   return p < q;
 }
 
-// Whether p, which ranks before q, also leaves as much room to the others and waits no longer.
+// Whether p, which ranks before q, also leaves as much room to the others and waits no longer. Of more than
+// four applications it must take the same share: sets of three may be waited for longer than sets of two, of
+// which there are more then.
 inline bool spares(const Tables& t, int64_t p, int64_t q) {
   const Entry &x = t[p], &y = t[q];
   if (x.element != y.element || x.busy > y.busy || x.power_w > y.power_w) return false;
   if (!t.j.allowance_ms) return true;
-  return x.occupied_ms <= y.occupied_ms && x.of_target <= y.of_target && x.share <= y.share &&
-         x.guarded <= y.guarded;
+  if (t.l.apps > 4 ? x.share != y.share : x.share > y.share) return false;
+  return x.occupied_ms <= y.occupied_ms && x.of_target <= y.of_target && x.guarded <= y.guarded;
 }
 
 inline void drop_needless(const Tables& t, bool flawless, std::vector<Option>& options) {

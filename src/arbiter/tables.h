@@ -12,7 +12,6 @@
 namespace dynofa {
 
 constexpr double kTolerance = 1e-9;
-constexpr double kFits = 1.0 + 1e-9;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 using Vector = std::vector<double>;
@@ -51,21 +50,6 @@ inline Entry tabulate(const Job& j, int64_t e) {
   t.allowed = true;
   t.flawless = t.excess + t.overrun + t.shortfall + t.caution <= kTolerance;
   return t;
-}
-
-// How long an inference of `a` waits for one of `b` on the same element [ms].
-inline double waits_ms(const Job& j, int a, const Entry& own, int b, const Entry& other) {
-  if (other.element != own.element || own.share + other.share <= kFits) return 0.0;
-  const Layout& l = *j.layout;
-  return std::max(other.occupied_ms - j.allowance_ms[(a * l.apps + b) * l.elements + own.element], 0.0);
-}
-
-// How late, and whether beyond its margin, application `a` is for waiting so long.
-inline void wait(const Job& j, int a, const Entry& e, double waited_ms, double& late, double& careful) {
-  if (waited_ms <= 0.0 || std::isnan(j.app[a].target_ms)) return;
-  const double of_target = e.of_target + waited_ms / j.app[a].target_ms;
-  late = std::max(of_target - 1.0, 0.0);
-  if (e.guarded && of_target > 1.0 - j.app[a].margin) careful = 1.0;
 }
 
 class Tables {

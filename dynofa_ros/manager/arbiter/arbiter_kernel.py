@@ -60,7 +60,7 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("terms", "budget", "flaws")),
         *((name, ctypes.c_void_p) for name in ("pair", "app", "current", "current_mhz", "forbidden")),
         *((name, ctypes.c_void_p) for name in ("background_w", "change_w", "limit", "order")),
-        *((name, ctypes.c_void_p) for name in ("allowance_ms", "code", "concerned", "floor")),
+        *((name, ctypes.c_void_p) for name in ("allowance_ms", "period_ms", "code", "concerned", "floor")),
         ("limit_w", ctypes.c_double),
         *((name, ctypes.c_int64) for name in ("known", "setting", "nodes")),
         *((name, ctypes.c_void_p) for name in ("entry", "values", "figures")),
@@ -123,7 +123,7 @@ class _Posed:
         self.app = array("d", [value for row in _applications(question) for value in row])
         self.current = array("q", _currents(question))
         self.forbidden = _forbidden(question)
-        self.allowance_ms = question.allowance_ms if coupled else None
+        self.allowances = question.allowances if coupled else None
         self.job = _Job(
             **self.surroundings.addresses,
             layout=self.surroundings.laid_out.pointer,
@@ -133,7 +133,8 @@ class _Posed:
             app=_address(self.app),
             current=_address(self.current),
             forbidden=_address(self.forbidden) if self.forbidden else None,
-            allowance_ms=_address(self.allowance_ms) if self.allowance_ms is not None else None,
+            allowance_ms=_address(self.allowances.ms) if self.allowances else None,
+            period_ms=_address(self.allowances.period_ms) if self.allowances else None,
             limit_w=question.limit_w,
             entry=_address(self.entry),
             values=_address(self.values),

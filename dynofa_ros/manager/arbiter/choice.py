@@ -20,12 +20,12 @@ from dynofa_ros.manager.arbiter.problem import ArbiterInput
 from dynofa_ros.manager.arbiter.remembered import Remembered
 from dynofa_ros.manager.arbiter.settings import IndexArray
 from dynofa_ros.manager.arbiter.tables import Tables, least_alone
-from dynofa_ros.manager.arbiter.waiting import allowances_ms, coupled_elements
+from dynofa_ros.manager.arbiter.together import Together
+from dynofa_ros.manager.arbiter.waiting import FITS, Allowances, coupled_elements
 from dynofa_ros.manager.lazy import lazy
 from dynofa_ros.manager.models.power_model import FloatArray
 
 TOLERANCE = 1e-9
-FITS = 1.0 + 1e-9
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class Question:
         return coupled_elements(self.problem, self.layout)
 
     @lazy
-    def allowance_ms(self) -> FloatArray:
-        """(1 - q_a) T_b / n, shape (applications, applications, elements); infinite where nobody waits."""
-        return allowances_ms(self.problem, self.layout)
+    def allowances(self) -> Allowances:
+        """What waiting is computed from."""
+        return Allowances.of(self.problem, self.layout)
 
     @lazy
     def ranking(self) -> Ranking:
@@ -318,13 +318,15 @@ class Choices:
             return None
         element, share = layout.element[self.entry], layout.share[self.entry]
         time_ms = question.tables.occupied_ms[self.entry]
+        together = Together(question.allowances, element, share, time_ms)
         waiting = np.zeros(self.entry.shape)
         for a in fixed:
-            for b in fixed:
-                if a != b:
-                    together = (element[a] == element[b]) & (share[a] + share[b] > FITS)
-                    wait = np.maximum(time_ms[b] - question.allowance_ms[a, b, element[a]], 0.0)
-                    waiting[a] += np.where(together, wait, 0.0)
+            others = [b for b in fixed if b != a]
+            for b in others:
+                in_turn = (element[a] == element[b]) & (share[a] + share[b] > FITS)
+                wait = np.maximum(time_ms[b] - question.allowances.ms[0, a, b, element[a]], 0.0)
+                waiting[a] += np.where(in_turn, wait, 0.0)
+            waiting[a] += together.waiting_ms(a, others)
         return waiting
 
     def closed(self) -> Choices:
