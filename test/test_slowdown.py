@@ -151,7 +151,7 @@ def test_frames_slower_than_any_burst_leave_room_for_bursts_on_top_until_the_win
     assert room == pytest.approx(1.2)
     for _ in range(4):
         estimator.update(1.6)
-    assert estimator.next_tail(0.95) == pytest.approx(1.6 * room)
+    assert estimator.next_tail(0.95) == estimator.burst_tail(0.95) == pytest.approx(1.6 * room)
     for _ in range(40):
         estimator.update(1.6)
     assert estimator.next_tail(0.95) == pytest.approx(1.6)

@@ -270,9 +270,16 @@ class SlowdownEstimator(TailEstimator):
         return max(tail, self._after_slow.quantile(percentile) * self.median())
 
     def burst_tail(self, percentile: float = USUAL) -> float:
-        """What only one frame in a thousand exceeds, bursts included; at least `tail`."""
+        """What only one frame in a thousand exceeds, bursts included; at least `tail`.
+
+        Where the tail is above any burst so far a load has come: its bursts are as large as those before it.
+        """
         tail = self.tail(percentile)
-        return max(tail, self._excess() * self.median()) if self._count else tail
+        if not self._count:
+            return tail
+        if tail > self._rare * self.median():
+            return tail * self._rare
+        return max(tail, self._excess() * self.median())
 
     def _excess(self) -> float:
         """What only one frame in a thousand exceeds, over the median."""
