@@ -80,11 +80,17 @@ def recovery_ms(frames: Sequence[Frame], event_t_s: float) -> float | None:
     after = [f for f in frames if f.t_s >= event_t_s]
     if all(f.on_time for f in after if f.t_s < event_t_s + RECOVERY_WATCH_S):
         return 0.0
+    recovered = first_in_a_row(f.on_time for f in after)
+    return None if recovered is None else 1000.0 * (after[recovered].t_s - event_t_s)
+
+
+def first_in_a_row(on_time: Iterable[bool]) -> int | None:
+    """Place of the first of 10 consecutive frames on time; None where there are none."""
     streak = 0
-    for index, frame in enumerate(after):
-        streak = streak + 1 if frame.on_time else 0
+    for index, good in enumerate(on_time):
+        streak = streak + 1 if good else 0
         if streak == RECOVERY_FRAMES:
-            return 1000.0 * (after[index - RECOVERY_FRAMES + 1].t_s - event_t_s)
+            return index - RECOVERY_FRAMES + 1
     return None
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dynofa_ros.simulation.metrics import RECOVERY_WATCH_S, first_in_a_row
 from dynofa_ros.simulation.scenarios.changes import Bandwidth, CoRunner
 from dynofa_ros.simulation.world.policy import FrameOutcome
 from dynofa_ros.simulation.world.run_record import RunRecord
 
-ON_TIME_IN_A_ROW = 10
-"""So many frames on time count as recovered."""
-AT_ONCE_S = 1.0
-"""Frames that miss later than this after an arrival do not miss because of it [s]."""
 QUIET_AFTER_S, QUIET_BEFORE_S, QUIET_EVERY_S = 4.0, 2.0, 2.0
 """A quiet moment has no event for so long before and behind it, and the next one is so far [s]."""
 MEMORY = "memory"
@@ -39,21 +36,16 @@ def quiet_frames(record: RunRecord) -> list[int | None]:
         late_until_recovered(frames, t_s)
         for t_s in _quiet_moments(record)
         for frames in record.frames.values()
-        if any(t_s <= frame.release_s < t_s + AT_ONCE_S for frame in frames)
+        if any(t_s <= frame.release_s < t_s + RECOVERY_WATCH_S for frame in frames)
     ]
 
 
 def late_until_recovered(frames: Sequence[FrameOutcome], t_s: float) -> int | None:
     """Frames before the first of ten in a row that are on time; 0 where none missed within a second."""
     after = [frame for frame in frames if frame.release_s >= t_s]
-    if all(frame.on_time for frame in after if frame.release_s < t_s + AT_ONCE_S):
+    if all(frame.on_time for frame in after if frame.release_s < t_s + RECOVERY_WATCH_S):
         return 0
-    in_a_row = 0
-    for number, frame in enumerate(after):
-        in_a_row = in_a_row + 1 if frame.on_time else 0
-        if in_a_row == ON_TIME_IN_A_ROW:
-            return number + 1 - ON_TIME_IN_A_ROW
-    return None
+    return first_in_a_row(frame.on_time for frame in after)
 
 
 def _arrivals(record: RunRecord) -> Iterator[tuple[float, str]]:
@@ -74,7 +66,7 @@ def _arrivals(record: RunRecord) -> Iterator[tuple[float, str]]:
 
 def _runs_on(frames: Sequence[FrameOutcome], element: str, t_s: float) -> bool:
     """Whether a frame that is under way then, or starts within a second, runs there; or none runs at all."""
-    places = {frame.element for frame in frames if frame.end_s > t_s > frame.start_s - AT_ONCE_S}
+    places = {frame.element for frame in frames if frame.end_s > t_s > frame.start_s - RECOVERY_WATCH_S}
     return element in places or not places
 
 
