@@ -126,6 +126,15 @@ def others_at_work(a, b, those):
     return min(uses) if len(rest) > 1 and keep_phase(*rest) else math.prod(uses)
 
 
+def waiting_ms(a, own, others, there):
+    """Waiting of a, with a share of its own, behind others (application, share, time), alone and in sets;
+    `there`: how many others may be on the element."""
+    alone_ms = sum(
+        max(0.0, time - unwaited_ms(a, b, there)) for b, share, time in others if own + share > 1.0 + 1e-9
+    )
+    return alone_ms + behind_sets_ms(a, own, others, there)
+
+
 def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order in one place)
     """Name and value of every term, most important first."""
     f = {**question.other_clocks, **clocks}
@@ -155,14 +164,11 @@ def brute_force_key(question, choice, clocks):  # noqa: C901  (the whole order i
     for a, i, p, share, time, median, tail in runs:
         latency = a.overhead_ms + tail * time
         if p.element in elements and elements[p.element].exclusive:
-            there = sum(any(q.element == p.element for q in b.points) for b in question.applications) - 1
-            for b, _, q, other, other_ms, other_median, _ in runs:
-                if b is not a and q.element == p.element and share + other > 1.0 + 1e-9:
-                    latency += max(0.0, other_median * other_ms - unwaited_ms(a, b, there))
             others = [
                 (b, o, m * ms) for b, _, q, o, ms, m, _ in runs if b is not a and q.element == p.element
             ]
-            latency += behind_sets_ms(a, share, others, there)
+            there = sum(any(q.element == p.element for q in b.points) for b in question.applications) - 1
+            latency += waiting_ms(a, share, others, there)
         use = median * time / a.period_ms if a.period_ms > 0 else 0.0
         if a.current is not None and i != a.current:
             use += a.switch_ms / 1e3 / question.horizon_s
